@@ -1,0 +1,248 @@
+"""The recipe: what to build, from what, with which thresholds. Read from YAML.
+
+Every model forbids unknown keys; ``load_recipe`` turns any validation problem into one line that
+names the key, the value found and what is allowed. Paths in a recipe are relative to its file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from facedata.errors import RecipeError
+
+Threshold: TypeAlias = Literal["auto"] | Annotated[float, Field(ge=-1.0, le=1.0)]
+"""A cosine similarity in [-1, 1], or ``auto``: calibrated on the data itself."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FolderSource(_Model):
+    """One folder per person: ``path/<identity>/<image>``."""
+
+    path: str
+
+
+class CrawlSource(_Model):
+    """Photos to fetch: who (``identities``, CSV) and from where (``sites``, YAML)."""
+
+    spider: Literal["gallery"] = "gallery"
+    identities: str
+    sites: str
+
+
+class Source(_Model):
+    """One entry under ``sources``: exactly one kind, with an optional name."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
+    folder: FolderSource | None = None
+    crawl: CrawlSource | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> Self:
+        kinds = [kind for kind in ("folder", "crawl") if getattr(self, kind) is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"needs exactly one of folder, crawl; found {kinds or 'none'}")
+        return self
+
+
+class FacesOptions(_Model):
+    """Detection. A face below ``min_score`` or ``min_size`` pixels is not considered."""
+
+    min_score: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    min_size: Annotated[int, Field(ge=8, le=1024)] = 24
+    near_duplicates: Literal["keep", "drop"] = "keep"
+    """Re-encoded or resized copies of one photo within one identity: found always, dropped
+    only with ``drop``."""
+
+
+class IntraOptions(_Model):
+    """Cleaning inside each identity."""
+
+    method: Literal["average", "complete", "single", "chinese-whispers"] = "average"
+    threshold: Threshold = "auto"
+    readmit: bool = True
+    move: bool = True
+    min_photos: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Identities that end with fewer photos are held."""
+
+
+class InterOptions(_Model):
+    """Finding one person under two names."""
+
+    threshold: Threshold = "auto"
+    target_fmr: Annotated[float, Field(gt=0.0, lt=0.1)] = 1.0e-6
+    """With ``auto``: accepted share of different-person face pairs above the threshold."""
+    pending: Literal["keep-separate", "hold-out"] = "keep-separate"
+    """What happens to the two identities of an undecided or unsure candidate."""
+
+
+class ReviewOptions(_Model):
+    """Who decides about merge candidates: ``file`` writes pages and ``pairs.csv``."""
+
+    backend: Literal["file", "none"] = "file"
+
+
+class ShardOptions(_Model):
+    """The released WebDataset shards."""
+
+    max_images: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    format: Literal["jpg", "png"] = "jpg"
+
+
+class Recipe(_Model):
+    """A whole recipe. See ``docs/recipe.md`` for every key."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    models: Annotated[str, Field(min_length=1)] = "buffalo_l"
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    faces: FacesOptions = FacesOptions()
+    intra: IntraOptions = IntraOptions()
+    inter: InterOptions = InterOptions()
+    exclude: Annotated[tuple[str, ...], Field(max_length=0)] = ()
+    """Reserved for evaluation sets whose people must not appear; only the empty list so far."""
+    review: ReviewOptions = ReviewOptions()
+    shards: ShardOptions = ShardOptions()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _source_names_differ(self) -> Self:
+        names = self.source_names()
+        if len(set(names)) != len(names):
+            raise ValueError(f"sources need different names; found {names}")
+        return self
+
+    def source_names(self) -> list[str]:
+        """Names of the sources: as given, or the kind, numbered from the second on."""
+        names: list[str] = []
+        for source in self.sources:
+            kind = "folder" if source.folder else "crawl"
+            count = sum(name == kind or name.startswith(f"{kind}-") for name in names)
+            names.append(source.name or (kind if not count else f"{kind}-{count + 1}"))
+        return names
+
+    def digest(self) -> str:
+        """Sha256 in hex of the recipe's values, defaults included; layout does not matter."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe and make its paths absolute.
+
+    Raises:
+        RecipeError: when the file is missing, is not YAML, or a key or value is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"recipe {path}: cannot be read ({_reason(error)}); give the path of a YAML file"
+        ) from error
+    return parse_recipe(text, base=path.resolve().parent, origin=str(path))
+
+
+def parse_recipe(text: str, *, base: Path, origin: str = "recipe") -> Recipe:
+    """Parse recipe text; relative paths are taken from ``base``.
+
+    Raises:
+        RecipeError: when it is not YAML, or a key or value is not allowed.
+    """
+    try:
+        loaded = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        detail = " ".join(str(error).split())
+        raise RecipeError(f"recipe {origin}: not valid YAML: {detail}") from error
+    if not isinstance(loaded, dict):
+        raise RecipeError(
+            f"recipe {origin}: expected keys and values, found {type(loaded).__name__}; "
+            "see examples/folder.yaml"
+        )
+    try:
+        recipe = Recipe.model_validate(loaded)
+    except ValidationError as error:
+        raise RecipeError(f"recipe {origin}: {_first_problem(error)}") from error
+    return _resolve_paths(recipe, base)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Say in one line what is wrong: key, value, what is allowed."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    key = ".".join(
+        str(part) for part in first["loc"] if part not in {"literal['auto']", "constrained-float"}
+    )
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        allowed = ", ".join(_allowed_keys(first["loc"][:-1]))
+        return f"unknown key {key!r} with value {_short(first['input'])}; allowed here: {allowed}"
+    if first["type"] == "missing":
+        return f"key {key!r} is missing{more}"
+    if "literal['auto']" in {str(part) for part in first["loc"]}:
+        return f"key {key!r} is {_short(first['input'])}; allowed: 'auto' or a number in [-1, 1]"
+    where = f"key {key!r} is {_short(first['input'])}; " if key else ""
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}{message[0].lower()}{message[1:]}{more}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Keys allowed in the model at ``location``."""
+    model: type[BaseModel] = Recipe
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _model_of(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """The recipe model inside an annotation such as ``FolderSource | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_of(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _resolve_paths(recipe: Recipe, base: Path) -> Recipe:
+    """Make every local path absolute; URLs and pack names stay."""
+
+    def absolute(path: str) -> str:
+        return path if "://" in path else str((base / path).absolute())
+
+    sources = tuple(
+        source.model_copy(
+            update={
+                "folder": source.folder and FolderSource(path=absolute(source.folder.path)),
+                "crawl": source.crawl
+                and source.crawl.model_copy(
+                    update={
+                        "identities": absolute(source.crawl.identities),
+                        "sites": absolute(source.crawl.sites),
+                    }
+                ),
+            }
+        )
+        for source in recipe.sources
+    )
+    models = recipe.models
+    if "/" in models or models.startswith("."):
+        models = absolute(models)
+    return recipe.model_copy(update={"sources": sources, "models": models})

@@ -1,0 +1,196 @@
+"""Files of a workspace on any fsspec file system, written whole or not at all.
+
+Paths are POSIX and relative to the root; one that is absolute or climbs out with ``..`` is
+refused. On a local disk a file is written beside its place and renamed; object stores put whole
+objects. Nothing here deletes outside the root.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from facedata.errors import IntegrityError, StorageError, WorkspaceError
+from facedata.records import R, from_table, to_table
+
+_TEMPORARY = ".part-"
+
+
+class Storage:
+    """The files below one root, a local folder or an fsspec URL such as ``s3://bucket/set``."""
+
+    def __init__(self, root: str | Path) -> None:
+        self._fs, self._root = fsspec.core.url_to_fs(str(root))
+        self.root = str(root)
+        self.is_local = "file" in _protocols(self._fs)
+
+    def __repr__(self) -> str:
+        return f"Storage({self.root!r})"
+
+    def path(self, relative: str) -> str:
+        """The full path of a relative one, on the file system of the root.
+
+        Raises:
+            StorageError: when the path would leave the root.
+        """
+        pure = PurePosixPath(relative)
+        if pure.is_absolute() or ".." in pure.parts or "\\" in relative or "\0" in relative:
+            raise StorageError(f"path {relative!r} leaves {self.root}; use a path below it")
+        return f"{self._root.rstrip('/')}/{pure}" if pure.parts else self._root
+
+    def local_path(self, relative: str) -> Path:
+        """The path on the local disk.
+
+        Raises:
+            WorkspaceError: when the root is not local.
+        """
+        if not self.is_local:
+            raise WorkspaceError(f"{self.root}: this step needs a folder on a local disk")
+        return Path(self.path(relative))
+
+    def url(self, relative: str) -> str:
+        """The path as others address it: a local path, or an fsspec URL."""
+        full = self.path(relative)
+        return full if self.is_local else str(self._fs.unstrip_protocol(full))
+
+    def exists(self, relative: str) -> bool:
+        """Whether a file or folder is there."""
+        with self._errors("look up", relative):
+            return bool(self._fs.exists(self.path(relative)))
+
+    def read(self, relative: str) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            StorageError: when it is missing or cannot be read.
+        """
+        with self._errors("read", relative):
+            data: bytes = self._fs.cat_file(self.path(relative))
+            return data
+
+    def write(self, relative: str, data: bytes) -> None:
+        """Write a file whole or not at all, replacing what was there.
+
+        Raises:
+            WorkspaceError: when the root may not be written to.
+            StorageError: when the disk is full or the connection failed.
+        """
+        with self._errors("write", relative):
+            full = self.path(relative)
+            if self.is_local:
+                _write_local(Path(full), data)
+            else:
+                self._fs.pipe_file(full, data)
+
+    def append_line(self, relative: str, line: str) -> None:
+        """Append one line to a text file and flush it to disk (whole rewrite on object stores)."""
+        with self._errors("append to", relative):
+            if not self.is_local:
+                old = self._fs.cat_file(self.path(relative)) if self.exists(relative) else b""
+                self._fs.pipe_file(self.path(relative), old + line.encode() + b"\n")
+                return
+            full = Path(self.path(relative))
+            full.parent.mkdir(parents=True, exist_ok=True)
+            with full.open("ab") as stream:
+                stream.write(line.encode() + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+
+    def names(self, relative: str) -> list[str]:
+        """Sorted names directly below a folder; empty when it is not there."""
+        with self._errors("list", relative):
+            full = self.path(relative)
+            if not self._fs.exists(full):
+                return []
+            found = {
+                str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in self._fs.ls(full, False)
+            }
+            return sorted(name for name in found if not name.startswith(_TEMPORARY))
+
+    def size(self, relative: str) -> int:
+        """Size of a file in bytes."""
+        with self._errors("measure", relative):
+            return int(self._fs.size(self.path(relative)))
+
+    def remove(self, relative: str) -> None:
+        """Remove a file or a folder with all below it; nothing happens when it is not there."""
+        with self._errors("remove", relative):
+            full = self.path(relative)
+            if self._fs.exists(full):
+                self._fs.rm(full, recursive=True)
+                self._fs.invalidate_cache()
+
+    def write_records(self, relative: str, record_type: type[R], rows: list[R]) -> None:
+        """Write records as Parquet (zstd, no statistics that depend on the machine)."""
+        self.write_table(relative, to_table(record_type, rows))
+
+    def read_records(self, relative: str, record_type: type[R]) -> list[R]:
+        """Read records written by ``write_records``."""
+        return from_table(record_type, self.read_table(relative))
+
+    def write_table(self, relative: str, table: pa.Table) -> None:
+        """Write an Arrow table as Parquet; the same table gives the same bytes."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", row_group_size=16_384)
+        self.write(relative, sink.getvalue().to_pybytes())
+
+    def read_table(self, relative: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a Parquet file, or some of its columns.
+
+        Raises:
+            IntegrityError: when it is not a whole Parquet file.
+        """
+        with self._errors("read", relative):
+            try:
+                with self._fs.open(self.path(relative), "rb") as stream:
+                    return pq.read_table(stream, columns=columns)
+            except pa.ArrowInvalid as error:
+                raise IntegrityError(
+                    f"{self.url(relative)}: not a whole Parquet file ({error}); remove the folder "
+                    "it is in and run again"
+                ) from error
+
+    @contextmanager
+    def _errors(self, verb: str, relative: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _translated(error, verb, self.url(relative)) from error
+
+
+def _translated(error: OSError, verb: str, where: str) -> WorkspaceError | StorageError:
+    """The project's error for one of the file system, with a remedy."""
+    if error.errno == errno.ENOSPC:
+        return StorageError(f"cannot {verb} {where}: the disk is full; free space and run again")
+    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        return WorkspaceError(
+            f"cannot {verb} {where}: {error.strerror}; choose a workspace you may write to"
+        )
+    return StorageError(f"cannot {verb} {where}: {error.strerror or error}")
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    protocol = fs.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _write_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name[-100:]}")
+    try:
+        with part.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
