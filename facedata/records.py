@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from facedata.errors import IntegrityError
 
@@ -259,6 +260,29 @@ def from_table(record_type: type[R], table: pa.Table) -> list[R]:
         record_type(**dict(zip(names, values, strict=True)))
         for values in zip(*(columns[name] for name in names), strict=True)
     ]
+
+
+def to_parquet(record_type: type[R], rows: Iterable[R]) -> bytes:
+    """Records as a Parquet file; the same records give the same bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(to_table(record_type, rows), sink, compression="zstd", row_group_size=16_384)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def from_parquet(record_type: type[R], data: bytes, origin: str) -> list[R]:
+    """Records from a Parquet file; ``origin`` names the file in errors.
+
+    Raises:
+        IntegrityError: when it is damaged, or holds another type of record.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except pa.ArrowInvalid as error:
+        raise IntegrityError(
+            f"{origin}: not a whole Parquet file ({error}); remove its folder and run again"
+        ) from error
+    return from_table(record_type, table)
 
 
 def _as_python(column: pa.ChunkedArray) -> Sequence[Any]:

@@ -15,11 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from facedata.errors import IntegrityError, StorageError, WorkspaceError
-from facedata.records import R, from_table, to_table
+from facedata.errors import StorageError, WorkspaceError
+from facedata.records import R, from_parquet, to_parquet
 
 _TEMPORARY = ".part-"
 
@@ -129,34 +127,16 @@ class Storage:
                 self._fs.invalidate_cache()
 
     def write_records(self, relative: str, record_type: type[R], rows: list[R]) -> None:
-        """Write records as Parquet (zstd, no statistics that depend on the machine)."""
-        self.write_table(relative, to_table(record_type, rows))
+        """Write records as a Parquet file."""
+        self.write(relative, to_parquet(record_type, rows))
 
     def read_records(self, relative: str, record_type: type[R]) -> list[R]:
-        """Read records written by ``write_records``."""
-        return from_table(record_type, self.read_table(relative))
-
-    def write_table(self, relative: str, table: pa.Table) -> None:
-        """Write an Arrow table as Parquet; the same table gives the same bytes."""
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", row_group_size=16_384)
-        self.write(relative, sink.getvalue().to_pybytes())
-
-    def read_table(self, relative: str, columns: list[str] | None = None) -> pa.Table:
-        """Read a Parquet file, or some of its columns.
+        """Read records written by ``write_records``.
 
         Raises:
-            IntegrityError: when it is not a whole Parquet file.
+            IntegrityError: when the file is damaged, or holds another type of record.
         """
-        with self._errors("read", relative):
-            try:
-                with self._fs.open(self.path(relative), "rb") as stream:
-                    return pq.read_table(stream, columns=columns)
-            except pa.ArrowInvalid as error:
-                raise IntegrityError(
-                    f"{self.url(relative)}: not a whole Parquet file ({error}); remove the folder "
-                    "it is in and run again"
-                ) from error
+        return from_parquet(record_type, self.read(relative), self.url(relative))
 
     @contextmanager
     def _errors(self, verb: str, relative: str) -> Iterator[None]:
