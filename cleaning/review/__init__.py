@@ -1,0 +1,1 @@
+"""Review: merge candidates go out to people, their answers come back as decisions."""

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cleaning.review.file_backend import Gallery, in_review_order, write_review
+from cleaning.review.pairs_csv import Reading, read_pairs, write_pairs
+from facedata.errors import IntegrityError
+from facedata.records import CandidateRow, Decision
+
+CHROMIUM = Path("/usr/bin/chromium")
+NASTY = ["<script>alert(1)</script>", "=cmd|' /C calc'!A0", "Quote \"Q\" 'Smith'", "陳小明; a,=b"]
+
+
+class Page(HTMLParser):
+    """What a browser would find: texts, images, radio buttons and where links point."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.images: list[str] = []
+        self.scripts = 0
+        self.radios: list[tuple[str, str, bool]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "img":
+            self.images.append(found["src"] or "")
+        if tag == "script":
+            self.scripts += 1
+        if found.get("type") == "radio":
+            self.radios.append((found["name"] or "", found["value"] or "", "checked" in found))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append(data.strip())
+
+
+@pytest.fixture
+def review(candidate, gallery, face_crop):
+    """Candidates between people of difficult names, their galleries, and a crop per face."""
+    candidates: list[CandidateRow] = []
+    galleries: dict[str, Gallery] = {}
+    for i, name in enumerate(NASTY):
+        left, right = name, f"Person {'abcd'[i]}"
+        for side, identity in enumerate((left, right)):
+            ids = [f"{16 * i + 8 * side + n:032x}-0" for n in range(3)]
+            galleries[identity] = gallery(identity, *ids, count=7)
+        a, b = sorted((left, right))
+        candidates.append(
+            candidate(
+                a,
+                b,
+                0.4 + i / 100,
+                face_a=galleries[a].faces[0].face_id,
+                face_b=galleries[b].faces[2].face_id,
+            )
+        )
+
+    def crop_of(face_id: str) -> bytes:
+        return face_crop(int(face_id.split("-")[0], 16))
+
+    return candidates, galleries, crop_of
+
+
+def files_of(review) -> dict[str, bytes]:
+    candidates, galleries, crop_of = review
+    files: dict[str, bytes] = {}
+    write_review(candidates, galleries, crop_of, files.__setitem__, title="demo <set>")
+    return files
+
+
+def test_undecided_first_then_nearest_then_by_name(candidate) -> None:
+    rows = [
+        candidate("a", "b", 0.9, decision="same"),
+        candidate("a", "d", 0.5),
+        candidate("a", "c", 0.5),
+        candidate("a", "e", 0.6),
+    ]
+    assert [row.identity_b for row in in_review_order(rows)] == ["e", "c", "d", "b"]
+
+
+def test_page_shows_every_pair_and_every_image_exists(review) -> None:
+    files = files_of(review)
+    page = Page(files["index.html"].decode())
+    assert list(files)[-2:] == ["pairs.csv", "index.html"]
+    assert set(page.images) == {name for name in files if name.startswith("faces/")}
+    assert len(page.images) == 4 * (6 + 2)
+    assert len(page.radios) == 4 * 3
+    assert not any(checked for _, _, checked in page.radios)
+    for name in NASTY:
+        assert name in page.texts
+    assert page.texts.count("7 faces") == 8
+    assert "0.430" in page.texts
+    pixels = cv2.imdecode(np.frombuffer(files[page.images[0]], np.uint8), cv2.IMREAD_COLOR)
+    assert pixels.shape == (112, 112, 3)
+
+
+def test_names_stay_text_and_nothing_comes_from_elsewhere(review) -> None:
+    html = files_of(review)["index.html"].decode()
+    assert Page(html).scripts == 2
+    assert "<script>alert" not in html
+    assert re.findall(r"https?://|//[a-z]", html) == []
+    book = json.loads(re.search(r'id="book">(.*?)</script>', html, re.DOTALL)[1])
+    assert len(book["pairs"]) == 4
+
+
+def test_earlier_decisions_are_filled_in(review) -> None:
+    candidates, galleries, crop_of = review
+    first = candidates[0]
+    decided = [
+        CandidateRow(
+            identity_a=first.identity_a,
+            identity_b=first.identity_b,
+            max_similarity=first.max_similarity,
+            face_a=first.face_a,
+            face_b=first.face_b,
+            decision="different",
+            decided_by="=Ana",
+            decided_at="2026-01-01T00:00:00Z",
+        ),
+        *candidates[1:],
+    ]
+    page = Page(files_of((decided, galleries, crop_of))["index.html"].decode())
+    assert [radio for radio in page.radios if radio[2]] == [("pair-4", "different", True)]
+    assert "=Ana" in page.texts
+
+
+def test_same_input_same_bytes(review) -> None:
+    candidates, galleries, crop_of = review
+    assert files_of(review) == files_of((candidates[::-1], galleries, crop_of))
+
+
+def test_pages_of_fifty(candidate, gallery, face_crop) -> None:
+    names = [f"P{i:03}" for i in range(121)]
+    galleries = {name: gallery(name, f"{1:032x}-0") for name in names}
+    rows = [candidate(names[0], other) for other in names[1:]]
+    files: dict[str, bytes] = {}
+    write_review(rows, galleries, lambda _: face_crop(1), files.__setitem__, title="t")
+    html = files["index.html"].decode()
+    sections = re.findall(
+        r'<section class="page".*?(?=<section class="page"|<nav)', html, re.DOTALL
+    )
+    assert [section.count("<article") for section in sections] == [50, 50, 20]
+    assert [" hidden>" in section.split("\n")[0] for section in sections] == [False, True, True]
+    # Two faces in 120 pairs, each stored once.
+    assert [name for name in files if name.startswith("faces/")] == [
+        f"faces/{1:032x}-0.jpg",
+        f"faces/{2:032x}-0.jpg",
+    ]
+
+
+def test_no_candidates() -> None:
+    files: dict[str, bytes] = {}
+    write_review([], {}, lambda _: b"", files.__setitem__, title="t")
+    assert list(files) == ["pairs.csv", "index.html"]
+    assert "No pairs to decide" in Page(files["index.html"].decode()).texts
+    assert files["pairs.csv"] == write_pairs([])
+
+
+@pytest.mark.parametrize("crop", [b"", b"not an image"])
+def test_a_broken_crop_is_named(review, crop: bytes) -> None:
+    candidates, galleries, _ = review
+    with pytest.raises(IntegrityError, match=f"face crop of {len(crop)} bytes is not an image"):
+        files_of((candidates, galleries, lambda _: crop))
+
+
+def test_palette_is_the_same_in_both_rooms() -> None:
+    rooms = Path(__file__).parents[3] / "cleaning"
+    assert (rooms / "review/palette.css").read_bytes() == (
+        rooms / "export/palette.css"
+    ).read_bytes()
+
+
+@pytest.fixture
+def browser():
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip("no Chromium at /usr/bin/chromium: the page was not tried in a browser")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield chromium
+        chromium.close()
+
+
+def test_answers_by_keyboard_reach_the_downloaded_table(review, browser, tmp_path: Path) -> None:
+    for name, data in files_of(review).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    tab = browser.new_page()
+    problems: list[str] = []
+    tab.on("console", lambda message: problems.append(message.text))
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.goto((tmp_path / "index.html").as_uri())
+
+    with tab.expect_download() as untouched:
+        tab.click("#download")
+    assert untouched.value.path().read_bytes() == (tmp_path / "pairs.csv").read_bytes()
+
+    tab.fill("#reviewer", "=Ana")
+    tab.press("#reviewer", "Escape")
+    for key in "sdjk":  # pair 1 same, pair 2 different; 3 → 4 → 3
+        tab.keyboard.press(key)
+    tab.keyboard.press("u")
+    tab.keyboard.press("s")
+    tab.keyboard.press("Backspace")
+    tab.fill("#pair-1 .note", '"=1", twins')
+    assert tab.inner_text("#decided") == "3 of 4 decided"
+    tab.reload()
+    assert tab.input_value("#pair-1 .note") == '"=1", twins'
+    with tab.expect_download() as filled:
+        tab.click("#download")
+    data = filled.value.path().read_bytes()
+    candidates = in_review_order(review[0])
+    expected = [
+        Decision(
+            identity_a=row.identity_a,
+            identity_b=row.identity_b,
+            decision=word,
+            decided_by="=Ana",
+            decided_at="now",
+        )
+        for row, word in zip(candidates[:3], ("same", "different", "unsure"), strict=True)
+    ]
+    assert read_pairs(data, candidates, Reading(reviewer="x", decided_at="now")) == expected
+    assert problems == []
