@@ -15,8 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from facedata.errors import StorageError, WorkspaceError
+from facedata.errors import IntegrityError, StorageError, WorkspaceError
 from facedata.records import R, from_parquet, to_parquet
 
 _TEMPORARY = ".part-"
@@ -88,17 +90,17 @@ class Storage:
             else:
                 self._fs.pipe_file(full, data)
 
-    def append_line(self, relative: str, line: str) -> None:
-        """Append one line to a text file and flush it to disk (whole rewrite on object stores)."""
+    def append(self, relative: str, data: bytes) -> None:
+        """Append to a file and flush it to disk; on object stores the file is written anew."""
         with self._errors("append to", relative):
+            full = self.path(relative)
             if not self.is_local:
-                old = self._fs.cat_file(self.path(relative)) if self.exists(relative) else b""
-                self._fs.pipe_file(self.path(relative), old + line.encode() + b"\n")
+                old = self._fs.cat_file(full) if self._fs.exists(full) else b""
+                self._fs.pipe_file(full, old + data)
                 return
-            full = Path(self.path(relative))
-            full.parent.mkdir(parents=True, exist_ok=True)
-            with full.open("ab") as stream:
-                stream.write(line.encode() + b"\n")
+            Path(full).parent.mkdir(parents=True, exist_ok=True)
+            with Path(full).open("ab") as stream:
+                stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
 
@@ -137,6 +139,22 @@ class Storage:
             IntegrityError: when the file is damaged, or holds another type of record.
         """
         return from_parquet(record_type, self.read(relative), self.url(relative))
+
+    def read_columns(self, relative: str, columns: list[str]) -> pa.Table:
+        """Some columns of a Parquet file, without reading the others.
+
+        Raises:
+            IntegrityError: when it is not a whole Parquet file.
+        """
+        with self._errors("read", relative):
+            try:
+                with self._fs.open(self.path(relative), "rb") as stream:
+                    return pq.read_table(stream, columns=columns)
+            except pa.ArrowInvalid as error:
+                raise IntegrityError(
+                    f"{self.url(relative)}: not a whole Parquet file ({error}); "
+                    "remove its folder and run again"
+                ) from error
 
     @contextmanager
     def _errors(self, verb: str, relative: str) -> Iterator[None]:

@@ -52,9 +52,9 @@ def test_records_come_back(storage: Storage) -> None:
     assert storage.read_records("ledger.parquet", LedgerRow) == rows
 
 
-def test_lines_are_appended(storage: Storage) -> None:
-    storage.append_line("log/x.jsonl", "1")
-    storage.append_line("log/x.jsonl", "2")
+def test_bytes_are_appended(storage: Storage) -> None:
+    storage.append("log/x.jsonl", b"1\n")
+    storage.append("log/x.jsonl", b"2\n")
     assert storage.read("log/x.jsonl") == b"1\n2\n"
 
 
