@@ -135,7 +135,7 @@ class Recipe(_Model):
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe and make its paths absolute.
+    """Read a recipe; its paths stay as written (see ``resolve_paths``).
 
     Raises:
         RecipeError: when the file is missing, is not YAML, or a key or value is not allowed.
@@ -146,11 +146,11 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(
             f"recipe {path}: cannot be read ({_reason(error)}); give the path of a YAML file"
         ) from error
-    return parse_recipe(text, base=path.resolve().parent, origin=str(path))
+    return parse_recipe(text, origin=str(path))
 
 
-def parse_recipe(text: str, *, base: Path, origin: str = "recipe") -> Recipe:
-    """Parse recipe text; relative paths are taken from ``base``.
+def parse_recipe(text: str, *, origin: str = "recipe") -> Recipe:
+    """Parse recipe text.
 
     Raises:
         RecipeError: when it is not YAML, or a key or value is not allowed.
@@ -166,10 +166,9 @@ def parse_recipe(text: str, *, base: Path, origin: str = "recipe") -> Recipe:
             "see examples/folder.yaml"
         )
     try:
-        recipe = Recipe.model_validate(loaded)
+        return Recipe.model_validate(loaded)
     except ValidationError as error:
         raise RecipeError(f"recipe {origin}: {_first_problem(error)}") from error
-    return _resolve_paths(recipe, base)
 
 
 def _reason(error: Exception) -> str:
@@ -221,8 +220,8 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _resolve_paths(recipe: Recipe, base: Path) -> Recipe:
-    """Make every local path absolute; URLs and pack names stay."""
+def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
+    """Take relative paths from ``base``, the recipe file's folder; URLs and pack names stay."""
 
     def absolute(path: str) -> str:
         return path if "://" in path else str((base / path).absolute())

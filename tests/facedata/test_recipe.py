@@ -5,32 +5,32 @@ from pathlib import Path
 import pytest
 
 from facedata.errors import RecipeError
-from facedata.recipe import load_recipe, parse_recipe
+from facedata.recipe import load_recipe, parse_recipe, resolve_paths
 
 GOOD = "name: politicians\nsources:\n  - folder: {path: photos}\n"
 
 
 def test_paths_are_relative_to_the_recipe_file(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(GOOD + "models: ./pack\n")
-    recipe = load_recipe(tmp_path / "recipe.yaml")
+    recipe = resolve_paths(load_recipe(tmp_path / "recipe.yaml"), tmp_path)
     assert recipe.sources[0].folder is not None
     assert recipe.sources[0].folder.path == str(tmp_path / "photos")
     assert recipe.models == str(tmp_path / "pack")
 
 
 def test_a_pack_name_stays_a_name(tmp_path: Path) -> None:
-    assert parse_recipe(GOOD, base=tmp_path).models == "buffalo_l"
+    assert resolve_paths(parse_recipe(GOOD), tmp_path).models == "buffalo_l"
 
 
-def test_sources_are_named_by_kind_and_number(tmp_path: Path) -> None:
+def test_sources_are_named_by_kind_and_number() -> None:
     text = "name: a\nsources:\n" + "  - folder: {path: x}\n" * 3
-    assert parse_recipe(text, base=tmp_path).source_names() == ["folder", "folder-2", "folder-3"]
+    assert parse_recipe(text).source_names() == ["folder", "folder-2", "folder-3"]
 
 
-def test_digest_ignores_layout_and_sees_values(tmp_path: Path) -> None:
-    plain = parse_recipe(GOOD, base=tmp_path)
-    spelled_out = parse_recipe(GOOD + "# comment\nintra: {threshold: auto}\n", base=tmp_path)
-    changed = parse_recipe(GOOD + "intra: {threshold: 0.3}\n", base=tmp_path)
+def test_digest_ignores_layout_and_sees_values() -> None:
+    plain = parse_recipe(GOOD)
+    spelled_out = parse_recipe(GOOD + "# comment\nintra: {threshold: auto}\n")
+    changed = parse_recipe(GOOD + "intra: {threshold: 0.3}\n")
     assert plain.digest() == spelled_out.digest()
     assert plain.digest() != changed.digest()
 
@@ -57,9 +57,9 @@ def test_digest_ignores_layout_and_sees_values(tmp_path: Path) -> None:
         ("exclude: [lfw]\n", "key 'exclude' is ['lfw']; "),
     ],
 )
-def test_a_bad_value_is_named(extra: str, message: str, tmp_path: Path) -> None:
+def test_a_bad_value_is_named(extra: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        parse_recipe(GOOD + extra, base=tmp_path, origin="r.yaml")
+        parse_recipe(GOOD + extra, origin="r.yaml")
     assert str(caught.value).startswith(f"recipe r.yaml: {message}")
     assert "\n" not in str(caught.value)
 
@@ -80,9 +80,9 @@ def test_a_bad_value_is_named(extra: str, message: str, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_recipe_that_is_not_one_is_refused(text: str, message: str, tmp_path: Path) -> None:
+def test_a_recipe_that_is_not_one_is_refused(text: str, message: str) -> None:
     with pytest.raises(RecipeError, match="recipe") as caught:
-        parse_recipe(text, base=tmp_path)
+        parse_recipe(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
