@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 import pyarrow as pa
@@ -85,10 +85,23 @@ class Storage:
         """
         with self._errors("write", relative):
             full = self.path(relative)
-            if self.is_local:
-                _write_local(Path(full), data)
-            else:
+            if not self.is_local:
                 self._fs.pipe_file(full, data)
+                return
+            with _open_local(Path(full)) as stream:
+                stream.write(data)
+
+    @contextmanager
+    def open_write(self, relative: str) -> Iterator[BinaryIO]:
+        """A stream to write a large file through; the file is there once the block ends well."""
+        with self._errors("write", relative):
+            full = self.path(relative)
+            if not self.is_local:
+                with self._fs.open(full, "wb") as stream:
+                    yield stream
+                return
+            with _open_local(Path(full)) as stream:
+                yield stream
 
     def append(self, relative: str, data: bytes) -> None:
         """Append to a file and flush it to disk; on object stores the file is written anew."""
@@ -180,15 +193,15 @@ def _protocols(fs: Any) -> tuple[str, ...]:
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
 
-def _write_local(path: Path, data: bytes) -> None:
+@contextmanager
+def _open_local(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name[-100:]}")
     try:
         with part.open("wb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
-    except OSError:
+    finally:
         part.unlink(missing_ok=True)
-        raise

@@ -52,6 +52,17 @@ def test_records_come_back(storage: Storage) -> None:
     assert storage.read_records("ledger.parquet", LedgerRow) == rows
 
 
+def test_a_stream_that_fails_leaves_no_file(storage: Storage) -> None:
+    with storage.open_write("a/whole.tar") as stream:
+        stream.write(b"12")
+    assert storage.read("a/whole.tar") == b"12"
+    with pytest.raises(ZeroDivisionError), storage.open_write("a/torn.tar") as stream:
+        stream.write(b"1")
+        raise ZeroDivisionError
+    if storage.is_local:
+        assert storage.names("a") == ["whole.tar"]
+
+
 def test_bytes_are_appended(storage: Storage) -> None:
     storage.append("log/x.jsonl", b"1\n")
     storage.append("log/x.jsonl", b"2\n")
