@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crawlers.people import ListedPerson, load_people, start_url
+from crawlers.sites import Site
+from facedata.errors import SourceError
+
+SITE = Site(
+    name="gallery",
+    start_url="https://example.org/{slug}?name={identity}",
+    allowed_hosts=("example.org",),
+    images={"css": "img", "attribute": "src"},
+)
+
+
+def write(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "people.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_reads_rows_in_order_and_normalises_names(tmp_path: Path) -> None:
+    path = write(tmp_path, b'\xef\xbb\xbfidentity,slug\n"Zoe\xcc\x88, x",zoe\n.., up \n')
+    assert load_people(path) == [
+        ListedPerson(identity="Zoë, x", columns={"identity": "Zoë, x", "slug": "zoe"}),
+        ListedPerson(identity="..", columns={"identity": "..", "slug": "up"}),
+    ]
+
+
+def test_cells_cannot_change_the_shape_of_a_url(tmp_path: Path) -> None:
+    path = write(tmp_path, 'identity,slug\n"a&b=c","../x?y#z"\n')
+    url = start_url(SITE, load_people(path)[0], path)
+    assert url == "https://example.org/..%2Fx%3Fy%23z?name=a%26b%3Dc"
+
+
+def test_an_empty_cell_means_no_start_page(tmp_path: Path) -> None:
+    path = write(tmp_path, "identity,slug\nBo,\n")
+    assert start_url(SITE, load_people(path)[0], path) is None
+
+
+def test_a_template_needs_its_columns(tmp_path: Path) -> None:
+    path = write(tmp_path, "identity,page\nBo,bo\n")
+    with pytest.raises(SourceError, match=r"start_url has \{slug\}, but .*has the columns ident"):
+        start_url(SITE, load_people(path)[0], path)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("name,slug\nBo,bo\n", "has no column 'identity'; its columns are ['name', 'slug']"),
+        ("", "has no column 'identity'"),
+        ("identity,slug\n", "has no row below its header"),
+        ("identity,slug\nBo,bo,more\n", "people.csv:2: more cells than the header"),
+        ("identity,slug\nBo,bo\n ,x\n", "people.csv:3: identity name '' is empty"),
+        (b"identity\n\xff\xfe\n", "is not UTF-8"),
+        ('identity\n"Bo\n', "is not a CSV file"),
+    ],
+)
+def test_unusable_lists_are_one_clear_error(
+    tmp_path: Path, content: str | bytes, problem: str
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        load_people(write(tmp_path, content))
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_list_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"people.csv cannot be read \(No such file"):
+        load_people(tmp_path / "people.csv")
