@@ -8,7 +8,7 @@ The similarity of two faces is the dot product of their rows, each component rou
 of 2⁻²⁶ (float16 rows are unchanged by that, float32 rows move by less than their own precision).
 A product is then a multiple of 2⁻⁵² and every partial sum stays below 2, so float64 holds all of
 them without rounding: the result has the same bits for any block size, thread count, summation
-order and machine. docs/decisions/0004-exact-join.md has the measurements behind this.
+order and machine. docs/decisions/exact-join.md tells what was measured and why it is this way.
 """
 
 from __future__ import annotations
