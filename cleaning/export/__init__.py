@@ -1,0 +1,1 @@
+"""Export: a version's shards, its report and its data card."""

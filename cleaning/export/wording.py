@@ -1,0 +1,53 @@
+"""How the report says things: reasons in plain words, numbers and shares."""
+
+from __future__ import annotations
+
+from facedata.ledger import Outcome, Reason
+
+REASONS: dict[Reason, str] = {
+    Reason.MAIN_CLUSTER: "In the identity's largest cluster",
+    Reason.READMITTED: "Split off by the first cut, brought back on evidence",
+    Reason.MERGED_PHOTO: "Confirmed by the identity it was merged into",
+    Reason.BELONGS_TO_OTHER: "Shows the person of another identity",
+    Reason.EMPTY_FILE: "Empty file",
+    Reason.UNREADABLE: "Not an image, or not readable",
+    Reason.TOO_LARGE: "More bytes or pixels than the limit",
+    Reason.NO_FACE: "No face found",
+    Reason.FACE_TOO_SMALL: "Every face is too small",
+    Reason.DUPLICATE: "Same bytes as another photo of the identity",
+    Reason.NEAR_DUPLICATE: "Copy of another photo of the identity, saved again",
+    Reason.OUTLIER: "No face fits this identity or any other",
+    Reason.SAME_FACE_CLAIMED_TWICE: "Another identity claims the same face with better evidence",
+    Reason.NO_MAIN_CLUSTER: "The identity has no clear main cluster",
+    Reason.TAKEN_OVER: "The identity's largest cluster shows another identity's person",
+    Reason.SINGLE_PHOTO: "Too few photos of the identity to judge",
+    Reason.PENDING_MERGE: "The identity may be the same person as another; not decided yet",
+    Reason.CONTRADICTION: "Review answers about the identity contradict one another",
+}
+
+OUTCOMES: dict[Outcome, str] = {
+    Outcome.KEPT: "in the set, under the claimed identity or the one it was merged into",
+    Outcome.MOVED: "in the set, under the identity it really shows",
+    Outcome.DROPPED: "not in the set",
+    Outcome.HELD: "not in the set until people decide",
+}
+
+
+def count_of(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun, such as ``1 photo`` or ``2,000 photos``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def share_of(part: int, whole: int) -> str:
+    """Return ``part`` of ``whole`` in percent, never rounded to 0 or 100 when it is not."""
+    if whole == 0:
+        return "–"
+    percent = 100 * part / whole
+    if part and percent < 0.01:
+        return "< 0.01 %"
+    if part != whole and percent > 99.99:
+        return "> 99.99 %"
+    if percent in (0, 100):
+        return f"{percent:.0f} %"
+    digits = 2 if percent < 1 or percent > 99 else 1
+    return f"{percent:.{digits}f} %"

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from facedata.ledger import Reason
+from facedata.records import CandidateRow, LedgerRow
+
+MakeRow = Callable[..., LedgerRow]
+
+
+@pytest.fixture(scope="session")
+def face_crop() -> Callable[[int], bytes]:
+    """Draws a face-like PNG of 112 × 112, a pure function of a number."""
+
+    def draw(number: int) -> bytes:
+        rng = np.random.default_rng(number)
+        skin, hair, ground = (tuple(map(int, rng.integers(60, 230, 3))) for _ in range(3))
+        image = np.full((112, 112, 3), ground, dtype=np.uint8)
+        cv2.ellipse(image, (56, 50), (42, 48), 0, 0, 360, hair, -1)
+        cv2.ellipse(image, (56, 62), (34, 44), 0, 0, 360, skin, -1)
+        for x in (38, 74):
+            cv2.circle(image, (x, 52), 5, (40, 30, 30), -1)
+        cv2.ellipse(image, (56, 90), (14, 5), 0, 0, 180, (60, 60, 160), 2)
+        return bytes(cv2.imencode(".png", image)[1])
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def row() -> MakeRow:
+    """Makes a ledger row from a number, a reason, the claimed and the final identity."""
+
+    def make(number: int, reason: Reason, claimed: str, final: str | None = None, **changes):
+        values = {
+            "image_id": hashlib.sha256(str(number).encode()).hexdigest(),
+            "source": "photos",
+            "source_uri": f"{claimed}/{number}.jpg",
+            "claimed_identity": claimed,
+            "identity": final,
+            "outcome": reason.outcome.value,
+            "reason": reason.value,
+            "face_id": f"{number:032x}-0",
+            "det_score": 0.9,
+            "similarity": 0.5,
+        }
+        return LedgerRow(**(values | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def candidate() -> Callable[..., CandidateRow]:
+    """Makes a candidate from two names, a similarity, a decision and who decided."""
+
+    def make(a: str, b: str, similarity: float, decision: str, by: str | None = None):
+        return CandidateRow(
+            identity_a=a,
+            identity_b=b,
+            max_similarity=similarity,
+            face_a=f"{1:032x}-0",
+            face_b=f"{2:032x}-0",
+            decision=decision,
+            decided_by=by,
+            decided_at=None,
+        )
+
+    return make

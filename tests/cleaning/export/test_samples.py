@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cleaning.export.samples import sample_of, shuffled_order
+from facedata.errors import IntegrityError
+from facedata.ledger import Reason
+from facedata.records import FaceRecord, ImageRecord
+
+
+@pytest.fixture
+def records(row):
+    ledger = row(1, Reason.BELONGS_TO_OTHER, "Ana", "Bea", similarity=0.61234567)
+    image = ImageRecord(
+        image_id=ledger.image_id,
+        source="photos",
+        source_uri="Ana/1.jpg",
+        claimed_identity="Ana",
+        location="somewhere/else",
+        size_bytes=10,
+        url="http://127.0.0.1/1.jpg",
+        fetched_at="2026-01-01T00:00:00Z",
+        licence="CC BY 4.0",
+    )
+    face = FaceRecord(
+        face_id=ledger.face_id or "",
+        image_id=ledger.image_id,
+        face_index=0,
+        det_score=0.876543,
+        box=(1.2345, 2, 3, 4),
+        landmarks=tuple(float(i) for i in range(10)),
+        size=100.456,
+        prominence=0.5,
+        blur=12.345,
+        yaw=-3.14159,
+        pitch=0.0,
+        roll=1.0,
+        crop=b"crop",
+    )
+    return image, face, ledger
+
+
+def test_facts_say_everything_known_but_place_and_time(records) -> None:
+    image, face, ledger = records
+    sample = sample_of(image, face, ledger, 7)
+    assert (sample.key, sample.crop, sample.class_index) == (face.face_id, b"crop", 7)
+    assert dict(sample.facts) == {
+        "identity": "Bea",
+        "claimed_identity": "Ana",
+        "outcome": "moved",
+        "reason": "belongs_to_other",
+        "face_id": face.face_id,
+        "image_id": image.image_id,
+        "source": "photos",
+        "source_uri": "Ana/1.jpg",
+        "url": "http://127.0.0.1/1.jpg",
+        "page_url": None,
+        "licence": "CC BY 4.0",
+        "box": [1.23, 2, 3, 4],
+        "landmarks": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+        "det_score": 0.8765,
+        "similarity": 0.6123,
+        "size": 100.46,
+        "blur": 12.35,
+        "yaw": -3.14,
+        "pitch": 0.0,
+        "roll": 1.0,
+    }
+
+
+def test_records_of_different_images_are_refused(records) -> None:
+    image, face, ledger = records
+    with pytest.raises(IntegrityError, match="is not the ledger's"):
+        sample_of(replace(image, image_id="other"), face, ledger, 0)
+    with pytest.raises(IntegrityError, match="is not the ledger's"):
+        sample_of(image, face, replace(ledger, face_id="other-0"), 0)
+
+
+def test_an_image_without_identity_is_refused(records) -> None:
+    image, face, ledger = records
+    dropped = replace(ledger, identity=None, outcome="dropped", reason="outlier")
+    with pytest.raises(IntegrityError, match="is dropped and has no identity"):
+        sample_of(image, face, dropped, 0)
+
+
+@given(st.sets(st.text(max_size=5)), st.integers())
+def test_order_is_a_permutation_that_depends_on_nothing_else(keys: set[str], seed: int) -> None:
+    listed = sorted(keys)
+    order = shuffled_order(listed, seed)
+    assert sorted(order) == listed
+    assert shuffled_order(reversed(listed), seed) == order
+
+
+@given(st.sets(st.text(max_size=5), min_size=1))
+def test_leaving_one_out_changes_no_other_order(keys: set[str]) -> None:
+    order = shuffled_order(keys, 1)
+    gone = order[len(order) // 2]
+    assert shuffled_order(keys - {gone}, 1) == [key for key in order if key != gone]
+
+
+def test_seed_changes_the_order_and_classes_mix() -> None:
+    keys = [f"{person:02}-{photo}" for person in range(50) for photo in range(20)]
+    assert shuffled_order(keys, 0) != shuffled_order(keys, 1)
+    first = {key.split("-")[0] for key in shuffled_order(keys, 0)[:100]}
+    assert len(first) > 35
