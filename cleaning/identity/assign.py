@@ -1,0 +1,85 @@
+"""Where each photo belongs, judged on its faces' similarities: with its class, or another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cleaning.identity.calibrate import Calibration
+from cleaning.identity.centres import Centres, Neighbours, OwnSimilarity
+from cleaning.identity.faceset import BoolArray, IntArray
+from cleaning.identity.problem import Problem, best_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Each face row's similarities to its own class and to the nearest other classes."""
+
+    own: OwnSimilarity
+    others: Neighbours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The judgement on each claim; all arrays int64 (c,).
+
+    ``stay_row``: the face that stays in the claimed class, −1 for none. ``move_row`` and
+    ``move_identity``: the face that belongs to another class, and that class's number, −1 for
+    none; never set where ``stay_row`` is.
+    """
+
+    stay_row: IntArray
+    move_row: IntArray
+    move_identity: IntArray
+
+
+def assign(
+    problem: Problem, evidence: Evidence, centres: Centres, limits: Calibration
+) -> Assignment:
+    """Judge every claim on the evidence of its faces."""
+    stay_row = _staying(problem, evidence, limits)
+    homeless = stay_row[problem.claims.of_row] < 0
+    # A class's only photo speaks for the class: its match elsewhere is a merge candidate.
+    free = problem.class_photos[problem.row_class] > 1
+    # A bystander's face does not make a photo one of the bystander's.
+    allowed = homeless & free & problem.leading
+    leads = np.flatnonzero(_leading(evidence, centres, limits) & allowed)
+    move_row = best_rows(problem, evidence.others.similarity[leads, 0], leads)
+    move_identity = np.where(move_row >= 0, evidence.others.identity[move_row, 0], -1)
+    return Assignment(stay_row=stay_row, move_row=move_row, move_identity=move_identity)
+
+
+def _staying(problem: Problem, evidence: Evidence, limits: Calibration) -> IntArray:
+    own = evidence.own
+    floor = np.where(problem.leading, limits.readmit, limits.readmit_bystander)
+    fits = own.similarity >= floor
+    beaten = evidence.others.mean[:, 0] - own.mean > limits.margin
+    rows = np.flatnonzero(fits & ~beaten)
+    best = best_rows(problem, own.similarity[rows], rows)
+    fits[best[best >= 0]] = False
+    rows = np.flatnonzero(fits)
+    runner = best_rows(problem, own.similarity[rows], rows)
+    both = np.flatnonzero((best >= 0) & (runner >= 0))
+    first, second = best[both], runner[both]
+    close = own.similarity[first] - own.similarity[second] < limits.margin
+    unsure = own.similarity[first] < limits.sure
+    faces = problem.faces.embeddings
+    alike = np.einsum("nd,nd->n", faces[first], faces[second])
+    # Two boxes on one face, or a mirror: whichever is taken, it is the person.
+    best[both[close & unsure & (alike < limits.same_person)]] = -1
+    return best
+
+
+def _leading(evidence: Evidence, centres: Centres, limits: Calibration) -> BoolArray:
+    """Rows whose nearest other class is clearly theirs."""
+    others = evidence.others
+    reaches = others.similarity[:, 0] >= limits.move
+    ahead_of_own = others.mean[:, 0] - evidence.own.mean >= limits.margin
+    ahead_of_second = others.mean[:, 0] - others.mean[:, 1] >= limits.margin
+    leads = reaches & ahead_of_own
+    contested = np.flatnonzero(leads & ~ahead_of_second)
+    pair = others.identity[contested]
+    one_person = centres.mean_between(pair[:, 0], pair[:, 1]) >= limits.same_person
+    leads[contested[~one_person]] = False
+    return leads

@@ -1,0 +1,164 @@
+"""The ``auto`` thresholds, measured on the data that they will judge.
+
+Each embedder has its own scale, so nothing here is a fixed similarity: thresholds are false-match
+rates, turned into similarities by the measured distribution of different people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from cleaning.identity.centres import Centres, CoreFaces, leave_one_out
+from cleaning.identity.faceset import FloatArray, IntArray
+from cleaning.identity.tail import Tail, fit_tail, prior_tail
+
+CUT_RATES: Mapping[str, float] = MappingProxyType(
+    {"average": 1e-3, "complete": 1e-2, "single": 1e-6, "chinese-whispers": 1e-5}
+)
+"""False-match rate of one pair at the first cut: linkages that join clusters on a single pair
+must be sure of every pair, those that look at all pairs need not be."""
+
+READMIT_RATE = 1e-3
+"""Rate at which a wrong face passes as the person its own photo was filed under."""
+_BYSTANDER_FACTOR = 0.1
+MOVE_RATE = 1e-3
+"""Rate at which a face of nobody in the set matches any class of the set at all."""
+_MOVE_RATE_PER_CLASS = 1e-4
+_CUT_CEILING = 0.6
+"""The cut lies at most this far from the different-person towards the same-person level."""
+
+_PAIR_ROWS = 3000
+_CENTRE_ROWS = 4000
+_CENTRES = 2000
+_ROWS_PER_CLASS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairCalibration:
+    """What similarities between two faces look like.
+
+    ``different`` is the distribution for different people; ``same_median`` and ``same_low``
+    (lower quartile) describe pairs inside a class that are no chance matches.
+    """
+
+    different: Tail
+    same_median: float
+    same_low: float
+    same_samples: int
+
+    def cut(self, method: str) -> float:
+        """The similarity at which ``method`` should cut a class into clusters."""
+        ceiling = self.different.location + _CUT_CEILING * (
+            self.same_median - self.different.location
+        )
+        return min(self.different.similarity_at(CUT_RATES[method]), ceiling)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """The thresholds one cleaning used, with the evidence behind them; all are similarities.
+
+    ``cut`` splits classes into clusters. A face stays with its claimed class when its
+    similarity to that class's centre reaches ``readmit``, or ``readmit_bystander`` when it is
+    not the most prominent face of its photo; it moves to another class when it reaches
+    ``move`` there. ``margin`` is by how much one class must lead another in mean
+    similarity. ``sure`` is where a face cannot be mistaken for a bystander, and two clusters
+    with a mean similarity of ``same_person`` show one person.
+    """
+
+    cut: float
+    readmit: float
+    readmit_bystander: float
+    move: float
+    margin: float
+    sure: float
+    same_person: float
+    pairs: PairCalibration
+    centres: Tail
+
+
+def calibrate_pairs(
+    embeddings: FloatArray, photo: IntArray, identity: IntArray, seed: int
+) -> PairCalibration:
+    """Measure pairs of faces from different classes and from the same class.
+
+    Args are rows of one face set: embeddings float32 (n, d), photo and identity int64 (n,).
+    At most 3,000 rows are drawn, evenly over the classes.
+    """
+    rows = _sample_rows(identity, _PAIR_ROWS, np.random.default_rng(seed))
+    similarity = embeddings[rows] @ embeddings[rows].T
+    upper = np.triu(np.ones(similarity.shape, dtype=bool), k=1)
+    same_class = identity[rows][:, None] == identity[rows][None, :]
+    same_photo = photo[rows][:, None] == photo[rows][None, :]
+    across = similarity[upper & ~same_class & ~same_photo]
+    if not len(across):
+        across = similarity[upper & same_photo]
+    different = fit_tail(across, prior_tail(embeddings.shape[1]))
+    inside = similarity[upper & same_class & ~same_photo]
+    matches = inside[inside > different.similarity_at(1e-4)]
+    if len(matches):
+        same_low, same_median = (float(q) for q in np.quantile(matches, [0.25, 0.5]))
+    else:
+        same_low = same_median = different.similarity_at(1e-6)
+    return PairCalibration(
+        different=different,
+        same_median=same_median,
+        same_low=same_low,
+        same_samples=len(matches),
+    )
+
+
+def calibrate_centres(
+    core: CoreFaces, centres: Centres, pairs: PairCalibration, cut: float, seed: int
+) -> Calibration:
+    """Measure core faces against the centres of other classes and set every threshold."""
+    rng = np.random.default_rng(seed)
+    different = fit_tail(_to_other_centres(core, centres, rng), pairs.different)
+    own = leave_one_out(core.embeddings, core, centres).similarity
+    readmit = different.similarity_at(READMIT_RATE)
+    found = own[own > readmit]
+    classes = max(int((centres.count > 0).sum()) - 1, 1)
+    return Calibration(
+        cut=cut,
+        readmit=readmit,
+        readmit_bystander=different.similarity_at(READMIT_RATE * _BYSTANDER_FACTOR),
+        move=different.similarity_at(min(MOVE_RATE / classes, _MOVE_RATE_PER_CLASS)),
+        margin=1.5 * different.scale,
+        sure=float(np.quantile(found, 0.1)) if len(found) else pairs.same_median,
+        same_person=pairs.same_low,
+        pairs=pairs,
+        centres=different,
+    )
+
+
+def _to_other_centres(core: CoreFaces, centres: Centres, rng: np.random.Generator) -> FloatArray:
+    rows = _sample_rows(core.identity, _CENTRE_ROWS, rng, per_class=_ROWS_PER_CLASS)
+    classes = np.flatnonzero(centres.count > 0)
+    if len(classes) > _CENTRES:
+        classes = np.sort(rng.choice(classes, size=_CENTRES, replace=False))
+    similarity = core.embeddings[rows] @ centres.unit[classes].T
+    others: FloatArray = similarity[core.identity[rows][:, None] != classes[None, :]]
+    return others
+
+
+def _sample_rows(
+    identity: IntArray, limit: int, rng: np.random.Generator, per_class: int | None = None
+) -> IntArray:
+    """Draw at most ``limit`` rows, evenly over the classes."""
+    if not len(identity):
+        return np.zeros(0, dtype=np.int64)
+    classes = len(np.unique(identity))
+    share = max(per_class or 0, -(-limit // classes))
+    order = rng.permutation(len(identity))
+    shuffled = identity[order]
+    by_class = np.argsort(shuffled, kind="stable")
+    _, first, counts = np.unique(shuffled[by_class], return_index=True, return_counts=True)
+    rank = np.arange(len(by_class)) - np.repeat(first, counts)
+    drawn = order[by_class[rank < share]]
+    if len(drawn) > limit:
+        drawn = rng.choice(drawn, size=limit, replace=False)
+    return np.sort(drawn).astype(np.int64)

@@ -1,0 +1,172 @@
+"""The first cut of every class, its main cluster, and classes taken over by somebody else.
+
+The main cluster is the one that covers most photos. Where it shows the person of another class,
+the class is either that person's second name (then it is left alone: review merges it) or has
+been taken over: it also holds a coherent cluster of its own, or the main cluster is a minority.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cleaning.identity.centres import Centres, group_sums, nearest_others
+from cleaning.identity.clustering import cluster
+from cleaning.identity.faceset import BoolArray, FloatArray, IntArray
+from cleaning.identity.problem import Problem
+
+_RIVAL_PHOTOS = 2
+_RIVAL_SHARE = 1.0 / 3.0
+"""A second cluster is a rival from 2 photos and this share of the main cluster's photos."""
+_LEADING_SHARE = 1.0 / 3.0
+"""A main cluster leads at least this share of its photos; other clusters are bystanders."""
+_CLEAR_SHARE = 0.5
+"""A main cluster with this share of the photos is the class's own, if it has no rival."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """The clusters of all classes; cluster ids run over all classes, 0 … k − 1.
+
+    ``of_row`` int64 (n,); per cluster: ``identity``, ``photos`` (distinct) and ``own_photos``
+    (those that hold no face of the class's main cluster), int64 (k,); ``leading`` int64 (k,)
+    faces that lead their photo; ``total`` float32 (k, d) summed embeddings; ``faces`` int64
+    (k,).
+    """
+
+    of_row: IntArray
+    identity: IntArray
+    photos: IntArray
+    own_photos: IntArray
+    leading: IntArray
+    total: FloatArray
+    faces: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainClusters:
+    """``cluster`` int64 (C,): each class's main cluster, −1 without one of two photos.
+    ``taken_over`` bool (C,): the largest cluster is another class's person and nothing of
+    the class's own is left to stand on."""
+
+    cluster: IntArray
+    taken_over: BoolArray
+
+
+def cluster_classes(
+    embeddings: FloatArray, identity: IntArray, threshold: float, method: str
+) -> IntArray:
+    """Cluster each class on its own; int64 (n,) cluster ids, unique over all classes."""
+    labels = np.zeros(len(identity), dtype=np.int64)
+    order = np.argsort(identity, kind="stable")
+    starts = np.flatnonzero(np.diff(identity[order], prepend=-1))
+    next_id = 0
+    for rows in np.split(order, starts[1:]) if len(order) else []:
+        labels[rows] = cluster(embeddings[rows], threshold, method) + next_id
+        next_id = int(labels[rows].max()) + 1
+    return labels
+
+
+def describe_cut(problem: Problem, of_row: IntArray) -> Cut:
+    """Count and sum the clusters ``of_row`` int64 (n,) of a problem's faces."""
+    claim = problem.claims.of_row
+    count = int(of_row.max()) + 1 if len(of_row) else 0
+    size = np.bincount(of_row, minlength=count).astype(np.int64)
+    of_cluster = np.zeros(count, dtype=np.int64)
+    of_cluster[of_row] = problem.row_class
+    photo_pairs = np.unique(np.stack([of_row, claim], axis=1), axis=0)
+    photos = np.bincount(photo_pairs[:, 0], minlength=count).astype(np.int64)
+    cut = Cut(
+        of_row=of_row,
+        identity=of_cluster,
+        photos=photos,
+        own_photos=photos,
+        leading=np.bincount(of_row[problem.leading], minlength=count).astype(np.int64),
+        total=group_sums(problem.faces.embeddings, of_row, count),
+        faces=size,
+    )
+    in_main = np.isin(of_row, largest_clusters(cut))
+    apart = photo_pairs[~np.isin(photo_pairs[:, 1], claim[in_main]), 0]
+    return replace(cut, own_photos=np.bincount(apart, minlength=count).astype(np.int64))
+
+
+def largest_clusters(cut: Cut) -> IntArray:
+    """The cluster of most photos of each class 0 … C − 1.
+
+    A photo whose leading face it is counts double: a companion can be in as many photos, and
+    faces in the background are often too blurred to tell apart. Tightness decides ties.
+    """
+    tightness = np.linalg.norm(cut.total, axis=1) / cut.faces
+    weight = cut.photos + np.minimum(cut.leading, cut.photos)
+    order = np.lexsort((-tightness, -weight, cut.identity))
+    _, first = np.unique(cut.identity[order], return_index=True)
+    largest: IntArray = order[first].astype(np.int64)
+    return largest
+
+
+def find_main_clusters(cut: Cut, class_photos: IntArray, same_person: float) -> MainClusters:
+    """Choose main clusters, relabelling or refusing classes taken over by another person.
+
+    ``class_photos`` int64 (C,): photos claimed by each class. ``same_person``: two clusters
+    with this mean similarity show one person.
+    """
+    main = largest_clusters(cut)
+    shown = (cut.photos >= _RIVAL_PHOTOS) & (cut.leading >= _LEADING_SHARE * cut.photos)
+    main = np.where(shown[main], main, -1)
+    share = np.where(main >= 0, cut.photos[main] / np.maximum(class_photos, 1), 0.0)
+    means = _main_centres(cut, main)
+    doubles = _double_of(main, means, same_person)
+    rival = _rivals(cut, main, means, same_person)
+    taken_over = np.zeros(len(main), dtype=bool)
+    settled = main.copy()
+    for one in np.flatnonzero(doubles >= 0):
+        other = doubles[one]
+        if rival[one] >= 0 and (rival[other] < 0 or share[one] < share[other]):
+            settled[one] = rival[one]
+        elif rival[one] < 0 and share[one] < _CLEAR_SHARE <= share[other] and rival[other] < 0:
+            settled[one] = -1
+            taken_over[one] = True
+    return MainClusters(cluster=settled, taken_over=taken_over)
+
+
+def _main_centres(cut: Cut, main: IntArray) -> Centres:
+    has = main >= 0
+    total = np.where(has[:, None], cut.total[main], 0.0).astype(np.float32)
+    count = np.where(has, cut.faces[main], 0).astype(np.int64)
+    norm = np.linalg.norm(total, axis=1)
+    return Centres(
+        total=total,
+        unit=total / np.maximum(norm, 1e-9)[:, None],
+        length=(norm / np.maximum(count, 1)).astype(np.float32),
+        count=count,
+    )
+
+
+def _double_of(main: IntArray, means: Centres, same_person: float) -> IntArray:
+    """For each class, the class whose main cluster shows the same person; −1 without one."""
+    double = np.full(len(main), -1, dtype=np.int64)
+    has = np.flatnonzero(main >= 0)
+    near = nearest_others(means.unit[has], has[:, None], means)
+    mean = near.mean[:, 0] * means.length[has]
+    double[has] = np.where(mean >= same_person, near.identity[:, 0], -1)
+    return double
+
+
+def _rivals(cut: Cut, main: IntArray, means: Centres, same_person: float) -> IntArray:
+    """For each class, its largest coherent second cluster that no other class explains."""
+    rival = np.full(len(main), -1, dtype=np.int64)
+    main_photos = np.where(main >= 0, cut.photos[main], 0)[cut.identity]
+    second = (cut.own_photos >= _RIVAL_PHOTOS) & (cut.own_photos >= _RIVAL_SHARE * main_photos)
+    second[main[main >= 0]] = False
+    clusters = np.flatnonzero(second)
+    if not len(clusters):
+        return rival
+    mean = cut.total[clusters] / cut.faces[clusters][:, None]
+    length = np.linalg.norm(mean, axis=1)
+    unit = (mean / np.maximum(length, 1e-9)[:, None]).astype(np.float32)
+    near = nearest_others(unit, cut.identity[clusters][:, None], means)
+    own = clusters[near.mean[:, 0] * length < same_person]
+    order = own[np.argsort(cut.own_photos[own], kind="stable")]
+    rival[cut.identity[order]] = order
+    return rival
