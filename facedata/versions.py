@@ -134,7 +134,7 @@ def list_versions(storage: Storage, dataset: str | None = None) -> list[str]:
     found = []
     for name in storage.names("versions"):
         match = _NAME.match(name)
-        if match and dataset in {None, match["dataset"]} and storage.exists(_manifest_path(name)):
+        if match and dataset in {None, match["dataset"]} and storage.exists(manifest_path(name)):
             found.append((match["dataset"], int(match["number"]), name))
     return [name for _, _, name in sorted(found)]
 
@@ -152,12 +152,12 @@ def read_manifest(storage: Storage, version: str) -> Manifest:
         VersionError: when there is no such version.
         IntegrityError: when the manifest is damaged.
     """
-    if not _NAME.match(version) or not storage.exists(_manifest_path(version)):
+    if not _NAME.match(version) or not storage.exists(manifest_path(version)):
         known = ", ".join(list_versions(storage)) or "none"
         raise VersionError(
             f"version {version!r} is not in {storage.root}; released versions: {known}"
         )
-    path = _manifest_path(version)
+    path = manifest_path(version)
     return Manifest.from_json(storage.read(path), storage.url(path))
 
 
@@ -254,5 +254,6 @@ def _shipped(storage: Storage, version: str) -> dict[tuple[str, str, str], str]:
     }
 
 
-def _manifest_path(version: str) -> str:
+def manifest_path(version: str) -> str:
+    """Path in the workspace of a version's manifest."""
     return f"versions/{version}/{MANIFEST}"

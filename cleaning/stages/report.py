@@ -1,0 +1,160 @@
+"""What the report of a version says, gathered from the stages' results."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from cleaning.export.galleries import build_galleries, build_pair_cards
+from cleaning.export.histogram import Histogram, Threshold, Tone, make_histogram
+from cleaning.export.report import ModelFact, ReportData, ThresholdFact
+from cleaning.export.summary import summarise
+from cleaning.identity.merge import Contradiction
+from cleaning.stages.crops import CropReader
+from cleaning.stages.measured import Measured
+from facedata.ledger import Reason
+from facedata.recipe import Recipe
+from facedata.records import CandidateRow, ImageRecord, LedgerRow
+
+# Enough for a smooth histogram, few enough for any number of photos.
+_SAMPLED_FACES = 3_000
+_FROM_RECIPE = "set in the recipe"
+_CALIBRATED = "calibrated on this data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportInput:
+    """A version's content, before it is written; ``calibration`` is the intra stage's fact."""
+
+    version: str
+    parent: str | None
+    code_version: str
+    recipe: Recipe
+    images: Sequence[ImageRecord]
+    rows: Sequence[LedgerRow]
+    candidates: Sequence[CandidateRow]
+    contradictions: Sequence[Contradiction]
+    measured: Measured
+    models: Mapping[str, str]
+    calibration: Mapping[str, Any]
+    copies: Mapping[str, int]
+    crops: CropReader
+
+
+def report_data(given: ReportInput) -> ReportData:
+    """Gather everything the report says; bounded whatever the number of photos."""
+    shipped = [
+        image
+        for image, row in zip(given.images, given.rows, strict=True)
+        if row.identity is not None
+    ]
+    return ReportData(
+        name=given.recipe.name,
+        version=given.version,
+        parent=given.parent,
+        code_version=given.code_version,
+        summary=summarise(given.rows),
+        thresholds=_thresholds(given),
+        histograms=_histograms(given),
+        galleries=build_galleries(given.rows, given.crops),
+        candidates=given.candidates,
+        pairs=build_pair_cards(given.candidates, given.crops),
+        contradictions=[(c.identity_a, c.identity_b) for c in given.contradictions],
+        models=[
+            ModelFact(role=role, name=name, digest=digest)
+            for role, (name, digest) in zip(
+                ("detector", "recogniser"), given.models.items(), strict=False
+            )
+        ],
+        licences=dict(Counter(image.licence for image in shipped)),
+        recipe=yaml.safe_dump(given.recipe.model_dump(mode="json"), sort_keys=False),
+        notes=_copy_notes(given.copies),
+    )
+
+
+def _copy_notes(copies: Mapping[str, int]) -> list[str]:
+    if not copies["across"]:
+        return []
+    return [f"Photos that stand under several identities, by bytes or nearly: {copies['across']}."]
+
+
+def _thresholds(given: ReportInput) -> list[ThresholdFact]:
+    calibration, recipe = given.calibration, given.recipe
+    different = calibration["pairs"]["different"]
+    evidence = tuple(
+        (f"different people, {name}", f"{value:.4g}")
+        for name, value in different.items()
+        if isinstance(value, int | float)
+    )
+    cut_origin = _CALIBRATED if recipe.intra.threshold == "auto" else _FROM_RECIPE
+    candidate_origin = _CALIBRATED if recipe.inter.threshold == "auto" else _FROM_RECIPE
+    return [
+        ThresholdFact(
+            name="First cut", value=calibration["cut"], origin=cut_origin, facts=evidence
+        ),
+        ThresholdFact(name="Readmission", value=calibration["readmit"], origin=_CALIBRATED),
+        ThresholdFact(name="Moving", value=calibration["move"], origin=_CALIBRATED),
+        ThresholdFact(
+            name="Merge candidate",
+            value=_candidate_threshold(given),
+            origin=candidate_origin,
+            facts=(("target false-match rate", f"{recipe.inter.target_fmr:g}"),),
+        ),
+    ]
+
+
+def _candidate_threshold(given: ReportInput) -> float:
+    fixed = given.recipe.inter.threshold
+    return float(given.calibration["candidate"] if fixed == "auto" else fixed)
+
+
+def _histograms(given: ReportInput) -> list[Histogram]:
+    return [_to_centre(given), *_between_faces(given)]
+
+
+def _to_centre(given: ReportInput) -> Histogram:
+    judged = [row for row in given.rows if row.similarity is not None]
+    kept = [row.similarity for row in judged if row.identity is not None]
+    dropped = [row.similarity for row in judged if row.reason == Reason.OUTLIER]
+    return make_histogram(
+        "Similarity to the centre of the identity",
+        {
+            ("Shipped", Tone.GOOD): np.array(kept, np.float32),
+            ("Dropped as outliers", Tone.BAD): np.array(dropped, np.float32),
+        },
+        [Threshold(label="Readmission", value=given.calibration["readmit"])],
+    )
+
+
+def _between_faces(given: ReportInput) -> list[Histogram]:
+    """Pairs of shipped faces, same identity against different ones, from an even sample."""
+    row_of = {face_id: row for row, face_id in enumerate(given.measured.face_ids())}
+    shipped = [row for row in given.rows if row.identity is not None and row.face_id in row_of]
+    step = max(1, -(-len(shipped) // _SAMPLED_FACES))
+    sample = sorted(shipped, key=lambda row: row.identity or "")[::step]
+    if len(sample) < 2:
+        return []
+    faces = given.measured.embeddings[[row_of[row.face_id or ""] for row in sample]]
+    names = np.unique([row.identity or "" for row in sample], return_inverse=True)[1]
+    similarity = faces.astype(np.float32) @ faces.astype(np.float32).T
+    upper: NDArray[np.bool_] = np.triu(np.ones(similarity.shape, bool), k=1)
+    same = names[:, None] == names[None, :]
+    return [
+        make_histogram(
+            "Similarity between two shipped faces",
+            {
+                ("Same identity", Tone.GOOD): similarity[upper & same],
+                ("Different identities", Tone.BAD): similarity[upper & ~same],
+            },
+            [
+                Threshold(label="First cut", value=given.calibration["cut"]),
+                Threshold(label="Merge candidate", value=_candidate_threshold(given)),
+            ],
+        )
+    ]

@@ -1,0 +1,153 @@
+"""The review stage with the file backend: pages out, answers in, an append-only log between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from cleaning.review.decisions import (
+    PENDING,
+    from_jsonl,
+    to_jsonl,
+    unrecorded,
+    with_decisions,
+)
+from cleaning.review.file_backend import (
+    PAGE_FILE,
+    PAIRS_FILE,
+    Gallery,
+    GalleryFace,
+    write_review,
+)
+from cleaning.review.gallery import select_gallery
+from cleaning.review.pairs_csv import Reading, read_pairs
+from cleaning.stages.crops import CropReader
+from cleaning.stages.measured import Measured
+from cleaning.stages.settle import hopeful_identity
+from facedata.records import CandidateRow, Decision, LedgerRow
+from facedata.stages import digest_of
+from facedata.storage import Storage
+
+_LOG = "decisions.jsonl"
+_SHOWN = "candidates.parquet"
+_WRITTEN = "written.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewFolder:
+    """Where a data set's review lives: ``review/<dataset>/`` in the workspace."""
+
+    storage: Storage
+    dataset: str
+
+    def path(self, name: str) -> str:
+        """Path in the workspace of one of the files."""
+        return f"review/{self.dataset}/{name}"
+
+    def page_url(self) -> str:
+        """Where people find the page."""
+        return self.storage.url(self.path(PAGE_FILE))
+
+    def log(self) -> list[Decision]:
+        """All decisions ever made, oldest first."""
+        if not self.storage.exists(self.path(_LOG)):
+            return []
+        return from_jsonl(self.storage.read(self.path(_LOG)))
+
+    def shown(self) -> list[CandidateRow]:
+        """The candidates that the pages show; empty before the first time."""
+        if not self.storage.exists(self.path(_SHOWN)):
+            return []
+        return self.storage.read_records(self.path(_SHOWN), CandidateRow)
+
+    def append(self, decisions: Sequence[Decision]) -> None:
+        """Add decisions to the log."""
+        if decisions:
+            self.storage.append(self.path(_LOG), to_jsonl(decisions))
+
+
+def take_in_answers(folder: ReviewFolder, reading: Reading, data: bytes | None = None) -> int:
+    """Append the answers of a filled-in ``pairs.csv`` to the log; reading it twice adds nothing.
+
+    ``data`` is the file's content; without it the one in the review folder is read, if any.
+
+    Returns:
+        How many answers were new.
+
+    Raises:
+        RecipeError: when the file names an unknown pair or answer.
+    """
+    if data is None:
+        if not folder.storage.exists(folder.path(PAIRS_FILE)):
+            return 0
+        data = folder.storage.read(folder.path(PAIRS_FILE))
+    fresh = unrecorded(read_pairs(data, folder.shown(), reading), folder.log())
+    folder.append(fresh)
+    return len(fresh)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewInput:
+    """What the review shows: candidates, the rows they are about, and the faces measured."""
+
+    candidates: Sequence[CandidateRow]
+    rows: Sequence[LedgerRow]
+    measured: Measured
+    crops: CropReader
+
+
+def write_pages(folder: ReviewFolder, shown: ReviewInput) -> dict[str, int]:
+    """Write the pages and ``pairs.csv`` for the candidates, unless they are there already.
+
+    Returns:
+        Counts of candidates, decided and pending.
+    """
+    decided = with_decisions(shown.candidates, folder.log())
+    pending = sum(row.decision == PENDING for row in decided)
+    counts = {"candidates": len(decided), "decided": len(decided) - pending, "pending": pending}
+    digest = digest_of([asdict(row) for row in decided])
+    if _is_written(folder, digest):
+        return counts
+    folder.storage.remove(folder.path(_WRITTEN))
+    # Before the table to fill in: answers are checked against what was shown.
+    folder.storage.write_records(folder.path(_SHOWN), CandidateRow, list(shown.candidates))
+    write_review(
+        decided,
+        _galleries(shown),
+        shown.crops,
+        lambda name, data: folder.storage.write(folder.path(name), data),
+        title=folder.dataset,
+    )
+    folder.storage.write(folder.path(_WRITTEN), json.dumps({"digest": digest}).encode())
+    return counts
+
+
+def _is_written(folder: ReviewFolder, digest: str) -> bool:
+    names = (_WRITTEN, PAGE_FILE, PAIRS_FILE)
+    if not all(folder.storage.exists(folder.path(name)) for name in names):
+        return False
+    return bool(json.loads(folder.storage.read(folder.path(_WRITTEN)))["digest"] == digest)
+
+
+def _galleries(shown: ReviewInput) -> dict[str, Gallery]:
+    wanted = {name for row in shown.candidates for name in (row.identity_a, row.identity_b)}
+    faces: dict[str, list[str]] = {name: [] for name in wanted}
+    for row in shown.rows:
+        identity = hopeful_identity(row)
+        if identity in wanted and row.face_id:
+            faces[identity].append(row.face_id)
+    row_of = {face_id: row for row, face_id in enumerate(shown.measured.face_ids())}
+    return {name: _gallery(name, ids, shown.measured, row_of) for name, ids in faces.items()}
+
+
+def _gallery(name: str, face_ids: list[str], measured: Measured, row_of: dict[str, int]) -> Gallery:
+    embeddings = measured.embeddings[[row_of[face_id] for face_id in face_ids]].astype(np.float32)
+    picked = select_gallery(embeddings)
+    return Gallery(
+        identity=name,
+        face_count=len(face_ids),
+        faces=tuple(GalleryFace(face_id=face_ids[i]) for i in picked),
+    )

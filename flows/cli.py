@@ -1,0 +1,217 @@
+"""The ``winnow`` command: thin wrappers that turn arguments into calls and results into output.
+
+Standard output carries the answer (one JSON object with ``--json``), standard error everything
+else. Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from facedata.errors import WinnowError
+from flows.settings import silence_prefect
+
+app = typer.Typer(
+    name="winnow",
+    help="Build cleaned face-recognition training sets: from a recipe to a released version.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+versions_app = typer.Typer(help="Look at released versions.", no_args_is_help=True)
+app.add_typer(versions_app, name="versions")
+
+
+class Runner(StrEnum):
+    """How partitions run in parallel on this machine."""
+
+    THREADS = "threads"
+    PROCESSES = "processes"
+
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")]
+Workspace = Annotated[
+    str,
+    typer.Option("--workspace", "-w", metavar="DIR", help="Where stages and versions are kept."),
+]
+RunnerOption = Annotated[Runner, typer.Option(help="How partitions run in parallel.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+def main() -> None:
+    """Entry point of the command: one line per error, and the documented exit codes."""
+    try:
+        app()
+    except WinnowError as error:
+        sys.stderr.write(f"winnow: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def answer(result: dict[str, Any], lines: list[str], as_json: bool) -> None:
+    """Print the result: as one JSON object, or as lines for people."""
+    if as_json:
+        typer.echo(json.dumps(result, sort_keys=True, ensure_ascii=False))
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+def run_until(recipe: Path, workspace: str, runner: Runner, until: str, as_json: bool) -> None:
+    """Run the build flow up to a stage and print what it counted."""
+    silence_prefect()
+    from flows.build import build
+    from flows.summary import summary_lines
+
+    result = build(recipe=str(recipe), workspace=workspace, runner=runner.value, until=until)
+    answer(result, summary_lines(result), as_json)
+
+
+@app.command()
+def build(
+    recipe: RecipePath,
+    workspace: Workspace,
+    runner: RunnerOption = Runner.THREADS,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the recipe and say what would be done.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run every stage and release a version; what is done already is not done again."""
+    if dry_run:
+        from flows.plan import plan, plan_lines
+
+        planned = plan(recipe, workspace)
+        answer(planned, plan_lines(planned), as_json)
+        return
+    run_until(recipe, workspace, runner, "release", as_json)
+
+
+def _stage_command(stage: str, text: str) -> None:
+    @app.command(name=stage, help=text)
+    def command(
+        recipe: RecipePath,
+        workspace: Workspace,
+        runner: RunnerOption = Runner.THREADS,
+        as_json: Json = False,
+    ) -> None:
+        run_until(recipe, workspace, runner, stage, as_json)
+
+
+_stage_command("crawl", "Fetch the photos of the recipe's crawl sources.")
+_stage_command("ingest", "Crawl, then list every image of every source.")
+_stage_command("faces", "Run up to face detection, alignment and measuring.")
+_stage_command("embed", "Run up to the embeddings.")
+_stage_command("intra", "Run up to the cleaning inside each identity.")
+_stage_command("inter", "Run up to the merge candidates.")
+
+
+@app.command()
+def review(
+    recipe: RecipePath,
+    workspace: Workspace,
+    answers: Annotated[
+        Path | None,
+        typer.Option(help="A filled-in pairs.csv; without it the one in the workspace is read."),
+    ] = None,
+    reviewer: Annotated[
+        str, typer.Option(help="Who answered, for rows that do not say it.")
+    ] = os.environ.get("USER", "reviewer"),
+    runner: RunnerOption = Runner.THREADS,
+    as_json: Json = False,
+) -> None:
+    """Write the review pages, and take in the answers that were given."""
+    silence_prefect()
+    from flows.review import take_answers
+    from flows.summary import summary_lines
+
+    result = take_answers(recipe, workspace, answers, reviewer, runner.value)
+    answer(result, summary_lines(result), as_json)
+
+
+_stage_command("release", "Run every stage and release a version, as build does.")
+
+
+@app.command()
+def demo(
+    workspace: Annotated[
+        Path, typer.Option("--workspace", "-w", metavar="DIR", help="Where the demo works.")
+    ] = Path("demo-workspace"),
+    people: Annotated[int, typer.Option(min=6, max=500, help="Names on the demo site.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Which people are rendered.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Crawl a site of rendered celebrities, clean it, release it, and say how right it was."""
+    silence_prefect()
+    from flows.demo import DemoOptions, demo_lines, run_demo
+
+    result = run_demo(workspace, DemoOptions(people=people, seed=seed))
+    answer(result, demo_lines(result), as_json)
+
+
+@app.command()
+def doctor(
+    workspace: Annotated[
+        Path | None, typer.Option("--workspace", "-w", metavar="DIR", help="Check this one too.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check this machine: packages, GPU, model packs, disk, Prefect."""
+    from flows.doctor import diagnose, doctor_lines
+
+    checks = diagnose(workspace)
+    failed = any(check.status == "fail" for check in checks)
+    result = {"ok": not failed, "checks": [check.to_json() for check in checks]}
+    answer(result, doctor_lines(checks), as_json)
+    raise typer.Exit(1 if failed else 0)
+
+
+VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="For example demo-v0001.")]
+
+
+@versions_app.command("list")
+def versions_list(workspace: Workspace, as_json: Json = False) -> None:
+    """Released versions with their counts."""
+    from flows import inspect
+
+    result = inspect.list_all(workspace)
+    answer(result, inspect.list_lines(result), as_json)
+
+
+@versions_app.command("show")
+def versions_show(version: VersionName, workspace: Workspace, as_json: Json = False) -> None:
+    """What one version holds and where it came from."""
+    from flows import inspect
+
+    result = inspect.show(workspace, version)
+    answer(result, inspect.show_lines(result), as_json)
+
+
+@versions_app.command("diff")
+def versions_diff(
+    old: VersionName, new: VersionName, workspace: Workspace, as_json: Json = False
+) -> None:
+    """What changed from one version to another."""
+    from flows import inspect
+
+    result = inspect.diff(workspace, old, new)
+    answer(result, inspect.diff_lines(result), as_json)
+
+
+@versions_app.command("verify")
+def versions_verify(version: VersionName, workspace: Workspace, as_json: Json = False) -> None:
+    """Read every file again and compare it with the manifest; exit code 1 when one differs."""
+    from flows import inspect
+
+    result = inspect.verify(workspace, version)
+    answer(result, inspect.verify_lines(result), as_json)
+    raise typer.Exit(0 if result["ok"] else 1)

@@ -1,0 +1,66 @@
+"""``winnow build --dry-run``: check everything that can be checked, and say what would be done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cleaning.faces.pack import find_pack
+from crawlers.folder import list_folder
+from crawlers.people import load_people
+from crawlers.sites import load_sites
+from facedata.recipe import Source, load_recipe, resolve_paths
+from facedata.storage import Storage
+from facedata.versions import list_versions, next_version
+from flows.job import pack_location
+
+Answer = dict[str, Any]
+
+
+def plan(recipe_path: Path, workspace: str) -> Answer:
+    """What a build would read and release; nothing is written, fetched or downloaded.
+
+    Raises:
+        RequestError: as a build would.
+    """
+    recipe = load_recipe(recipe_path)
+    resolved = resolve_paths(recipe, recipe_path.resolve().parent)
+    storage = Storage(workspace)
+    sources = {
+        name: _source(name, source)
+        for name, source in zip(recipe.source_names(), resolved.sources, strict=True)
+    }
+    return {
+        "recipe": recipe.name,
+        "digest": recipe.digest(),
+        "models": str(find_pack(pack_location(resolved.models))),
+        "sources": sources,
+        "released": list_versions(storage, recipe.name),
+        "next": next_version(storage, recipe.name),
+    }
+
+
+def _source(name: str, source: Source) -> Answer:
+    if source.folder is not None:
+        images = list(list_folder(Path(source.folder.path), name))
+        return {
+            "kind": "folder",
+            "images": len(images),
+            "identities": len({image.claimed_identity for image in images}),
+        }
+    if source.crawl is None:
+        return {}
+    people = load_people(Path(source.crawl.identities))
+    sites = load_sites(Path(source.crawl.sites))
+    return {"kind": "crawl", "identities": len(people), "sites": len(sites.sites)}
+
+
+def plan_lines(planned: Answer) -> list[str]:
+    """The plan for people."""
+    lines = [f"{planned['recipe']}: the recipe is valid (digest {planned['digest'][:12]})"]
+    for name, source in planned["sources"].items():
+        facts = ", ".join(f"{count} {what}" for what, count in source.items() if what != "kind")
+        lines.append(f"  source {name} ({source.get('kind')}): {facts}")
+    lines.append(f"  models  {planned['models']}")
+    lines.append(f"  would release {planned['next']}, unless nothing has changed")
+    return lines

@@ -1,0 +1,16 @@
+"""Prefect's settings for the command line, set before Prefect is imported."""
+
+from __future__ import annotations
+
+import os
+
+
+def silence_prefect() -> None:
+    """No telemetry, and no Prefect log lines between the command's own; explicit settings win.
+
+    Errors are reported once, by the command; Prefect would print a traceback for each.
+    """
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")

@@ -1,0 +1,175 @@
+"""The steps of a build: what each Prefect task calls. No Prefect here, and no arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any, Self
+
+from cleaning.faces.config import FacesConfig
+from cleaning.review.pairs_csv import Reading
+from cleaning.stages import inter as inter_stage
+from cleaning.stages import intra as intra_stage
+from cleaning.stages.crops import CropReader
+from cleaning.stages.embeddings import embed_partition
+from cleaning.stages.faces import measure_partition as measure_faces
+from cleaning.stages.measured import Measured, load_measured
+from cleaning.stages.release import Released, ReleaseInput, release_version
+from cleaning.stages.review import ReviewFolder, ReviewInput, take_in_answers, write_pages
+from crawlers import ingest as ingest_stage
+from crawlers.counts import CrawlCounts
+from crawlers.run import CrawlJob
+from crawlers.run import crawl as run_crawl
+from facedata.partitions import partition_images
+from facedata.records import CandidateRow, ImageRecord, LedgerRow
+from facedata.stages import StageResult
+from flows.job import Job
+from flows.progress import Reporter
+
+Locations = dict[str, str]
+"""Image id → where its bytes lie."""
+
+Part = tuple[StageResult, StageResult | None]
+"""A partition's faces, and their embeddings when they were asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A build after its partitions are measured; what it reads is read once."""
+
+    job: Job
+    ingested: StageResult
+    parts: Sequence[tuple[StageResult, StageResult]]
+
+    @classmethod
+    def of(cls, job: Job, ingested: StageResult, parts: Sequence[Part]) -> Self:
+        """A build whose partitions are all embedded."""
+        embedded = [(faces, vectors) for faces, vectors in parts if vectors is not None]
+        return cls(job=job, ingested=ingested, parts=embedded)
+
+    @property
+    def faces(self) -> list[StageResult]:
+        """The faces stage's results, in order of partitions."""
+        return [faces for faces, _ in self.parts]
+
+    @cached_property
+    def images(self) -> list[ImageRecord]:
+        """Every image that came in."""
+        path = self.ingested.path(ingest_stage.IMAGES)
+        return self.job.storage().read_records(path, ImageRecord)
+
+    @cached_property
+    def measured(self) -> Measured:
+        """What was measured on all images."""
+        embeddings = [embedded for _, embedded in self.parts]
+        return load_measured(self.job.storage(), self.faces, embeddings)
+
+    def crops(self) -> CropReader:
+        """The aligned crops."""
+        return CropReader(self.job.storage(), self.faces)
+
+
+def crawl(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """Run every crawl source's spider; what an earlier run fetched is not fetched again."""
+    counts: dict[str, Any] = {}
+    for name, source in zip(job.recipe.source_names(), job.resolved.sources, strict=True):
+        if source.crawl is None:
+            continue
+
+        def say(progress: CrawlCounts, name: str = name) -> None:
+            failed = sum(progress.failed.values())
+            reporter.say(f"crawl {name}: {progress.stored} stored, {failed} failed")
+
+        result = run_crawl(
+            CrawlJob(
+                identities=Path(source.crawl.identities),
+                sites=Path(source.crawl.sites),
+                out=job.storage().local_path(ingest_stage.crawl_folder(name)),
+            ),
+            on_progress=say,
+        )
+        counts[name] = {
+            "requested": result.counts.requested,
+            "stored": result.counts.stored,
+            "failed": dict(result.counts.failed),
+            "fetched_now": result.counts.fetched,
+        }
+    return counts
+
+
+def ingest(job: Job) -> StageResult:
+    """List every image of every source."""
+    return ingest_stage.ingest(job.storage(), job.resolved)
+
+
+def partition(job: Job, ingested: StageResult) -> list[Locations]:
+    """The distinct images in partitions."""
+    rows = job.storage().read_records(ingested.path(ingest_stage.IMAGES), ImageRecord)
+    location = {row.image_id: row.location for row in rows}
+    return [
+        {image_id: location[image_id] for image_id in part} for part in partition_images(location)
+    ]
+
+
+def measure_partition(job: Job, locations: Locations, embed: bool, threads: int) -> Part:
+    """Find and measure one partition's faces, and embed them when asked to."""
+    options = job.recipe.faces
+    config = FacesConfig(min_score=options.min_score, min_size=options.min_size, threads=threads)
+    faces = measure_faces(job.storage(), locations, job.pack(), config)
+    return faces, embed_partition(job.storage(), faces, job.pack(), threads) if embed else None
+
+
+def intra(build: Build) -> StageResult:
+    """Clean inside each identity."""
+    given = intra_stage.IntraInput(
+        recipe=build.job.recipe,
+        claims=str(build.ingested.facts["claims"]),
+        images=build.images,
+        measured=build.measured,
+        parts=build.parts,
+    )
+    return intra_stage.clean(build.job.storage(), given)
+
+
+def inter(build: Build, intra: StageResult) -> StageResult:
+    """Find merge candidates."""
+    threshold = intra_stage.inter_threshold(build.job.recipe, intra)
+    return inter_stage.find_candidates(build.job.storage(), intra, build.measured, threshold)
+
+
+def review(
+    build: Build, intra: StageResult, inter: StageResult, reading: Reading
+) -> dict[str, Any]:
+    """Take in what people answered, then write the pages for what is open."""
+    storage = build.job.storage()
+    if build.job.recipe.review.backend == "none":
+        return {"backend": "none"}
+    folder = ReviewFolder(storage=storage, dataset=build.job.recipe.name)
+    taken = take_in_answers(folder, reading)
+    shown = ReviewInput(
+        candidates=storage.read_records(inter.path(inter_stage.CANDIDATES), CandidateRow),
+        rows=storage.read_records(intra.path(intra_stage.LEDGER), LedgerRow),
+        measured=build.measured,
+        crops=build.crops(),
+    )
+    return {**write_pages(folder, shown), "new_answers": taken, "page": folder.page_url()}
+
+
+def release(build: Build, intra: StageResult, inter: StageResult) -> Released:
+    """Release a version when anything changed."""
+    storage = build.job.storage()
+    given = ReleaseInput(
+        recipe=build.job.recipe,
+        code_version=package_version("winnow-faces"),
+        models=build.job.pack().digests,
+        images=build.images,
+        rows=storage.read_records(intra.path(intra_stage.LEDGER), LedgerRow),
+        intra=intra,
+        candidates=storage.read_records(inter.path(inter_stage.CANDIDATES), CandidateRow),
+        faces=build.faces,
+        measured=build.measured,
+    )
+    return release_version(storage, given)

@@ -1,0 +1,110 @@
+"""What a build reports: one JSON value, and the lines that show it to people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from cleaning.stages.release import Released
+from facedata.stages import StageResult
+from flows.job import Job
+from flows.progress import Reporter
+
+Answer = dict[str, Any]
+
+
+class Summary:
+    """Collects what each stage counted, and says it as it happens."""
+
+    def __init__(self, job: Job, until: str, reporter: Reporter) -> None:
+        self._job = job
+        self._until = until
+        self._reporter = reporter
+        self._answer: Answer = {
+            "recipe": job.recipe.name,
+            "workspace": job.workspace,
+            "until": until,
+            "stages": {},
+        }
+
+    def reached(self, *stages: str) -> bool:
+        """Whether the last stage asked for is one of these."""
+        return self._until in stages
+
+    def result(self) -> Answer:
+        """Everything collected so far."""
+        return self._answer
+
+    def add(self, stage: str, counts: Answer) -> None:
+        """A stage that counts for itself."""
+        self._answer["stages"][stage] = counts
+        if counts:
+            self._reporter.say(f"{stage}: {_counts_text(counts)}")
+
+    def add_stage(self, result: StageResult) -> None:
+        """A stage with one result."""
+        self.add(result.stage, {**result.counts, "resumed": result.resumed})
+
+    def add_parts(self, parts: Sequence[tuple[StageResult, StageResult | None]]) -> None:
+        """The stages that run partition by partition."""
+        for position in (0, 1):
+            results = [part[position] for part in parts]
+            done = [result for result in results if result is not None]
+            if done:
+                total: Counter[str] = Counter()
+                for result in done:
+                    total.update(result.counts)
+                resumed = sum(result.resumed for result in done)
+                counts = {**total, "partitions": len(done), "partitions_resumed": resumed}
+                self.add(done[0].stage, counts)
+
+    def add_release(self, released: Released) -> None:
+        """The version released, or found unchanged."""
+        manifest = released.manifest
+        self._answer["release"] = {
+            "version": manifest.version,
+            "is_new": released.is_new,
+            "digest": manifest.digest,
+            "folder": self._job.storage().url(f"versions/{manifest.version}"),
+            "identities": len(manifest.identities),
+            "counts": manifest.counts,
+            "contradictions": [
+                {"identity_a": c.identity_a, "identity_b": c.identity_b}
+                for c in released.contradictions
+            ],
+        }
+
+
+def _counts_text(counts: Answer) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in counts.items()
+        if not isinstance(value, dict) and value is not False and value != 0
+    )
+
+
+def summary_lines(answer: Answer) -> list[str]:
+    """What people read after a build."""
+    release = answer.get("release")
+    if release is None:
+        return [f"{answer['recipe']}: done up to {answer['until']}"]
+    counts = release["counts"]
+    lines = [
+        f"{release['version']} {'released' if release['is_new'] else 'is up to date'}: "
+        f"{release['identities']} identities, {counts['kept'] + counts['moved']} photos",
+        f"  {counts['images']} in = {counts['kept']} kept + {counts['moved']} moved + "
+        f"{counts['dropped']} dropped + {counts['held']} held",
+        f"  digest  {release['digest']}",
+        f"  folder  {release['folder']}",
+        f"  report  {release['folder']}/report/index.html",
+    ]
+    review = answer["stages"].get("review", {})
+    if review.get("pending"):
+        lines.append(f"  review  {review['pending']} pairs wait for an answer: {review['page']}")
+    lines.extend(
+        f"  contradiction: {c['identity_a']} and {c['identity_b']} were called different, "
+        "and the same through others; please look again"
+        for c in release["contradictions"]
+    )
+    return lines
