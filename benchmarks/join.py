@@ -155,8 +155,8 @@ def _range_search(embeddings: Float32) -> tuple[Int64, Int64]:
     index = faiss.IndexFlatIP(embeddings.shape[1])
     index.add(embeddings)
     limits, _, found = index.range_search(embeddings, THRESHOLD)
-    counts: Int64 = np.diff(limits.astype(np.int64))
-    return counts, found
+    ends = limits.astype(np.int64)
+    return ends[1:] - ends[:-1], found
 
 
 def _differences(
