@@ -69,6 +69,10 @@ def answer(result: dict[str, Any], lines: list[str], as_json: bool) -> None:
 def run_until(recipe: Path, workspace: str, runner: Runner, until: str, as_json: bool) -> None:
     """Run the build flow up to a stage and print what it counted."""
     silence_prefect()
+    from flows.job import open_job
+
+    # A wrong request is answered here, before Prefect takes its seconds to start.
+    open_job(recipe, workspace)
     from flows.build import build
     from flows.summary import summary_lines
 
@@ -215,3 +219,7 @@ def versions_verify(version: VersionName, workspace: Workspace, as_json: Json = 
     result = inspect.verify(workspace, version)
     answer(result, inspect.verify_lines(result), as_json)
     raise typer.Exit(0 if result["ok"] else 1)
+
+
+if __name__ == "__main__":
+    main()
