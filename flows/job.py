@@ -48,10 +48,10 @@ def open_job(recipe: str | Path, workspace: str | Path) -> Job:
         resolved=resolve_paths(loaded, Path(recipe).resolve().parent),
         workspace=str(workspace),
     )
+    job.pack()
     probe = "tmp/probe"
     job.storage().write(probe, b"")
     job.storage().remove(probe)
-    job.pack()
     return job
 
 

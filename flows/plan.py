@@ -25,6 +25,7 @@ def plan(recipe_path: Path, workspace: str) -> Answer:
     """
     recipe = load_recipe(recipe_path)
     resolved = resolve_paths(recipe, recipe_path.resolve().parent)
+    models = find_pack(pack_location(resolved.models))
     storage = Storage(workspace)
     sources = {
         name: _source(name, source)
@@ -33,7 +34,7 @@ def plan(recipe_path: Path, workspace: str) -> Answer:
     return {
         "recipe": recipe.name,
         "digest": recipe.digest(),
-        "models": str(find_pack(pack_location(resolved.models))),
+        "models": str(models),
         "sources": sources,
         "released": list_versions(storage, recipe.name),
         "next": next_version(storage, recipe.name),
