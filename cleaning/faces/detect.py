@@ -19,14 +19,22 @@ from cleaning.faces.scrfd import Detections, Head, decode_outputs
 
 Photo = NDArray[np.uint8]
 
-_MAX_ENLARGEMENT = 1.0
 _PADDING = 0.5
+"""Black added on each side of a photo without a face, as a share of its longer side.
+
+Tight crops show a face larger than the detector was trained for. Mirrored borders find no more of
+them and show ghosts of the face.
+"""
 _AVERAGE_BELOW = 0.5
+"""Scale below which photos are shrunk by averaging: linear sampling would skip pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvas:
-    """How a photo lies on the network's input: shrunk by ``scale``, at the upper left."""
+    """How a photo lies on the network's input: shrunk by ``scale`` ≤ 1, at the upper left.
+
+    A photo is never enlarged: that costs time and finds no more faces of a usable size.
+    """
 
     width: int
     height: int
@@ -94,7 +102,7 @@ class Detector:
 
     def _canvas(self, width: int, height: int) -> Canvas:
         longer = max(width, height)
-        scale = min(_MAX_ENLARGEMENT, self._det_size / longer)
+        scale = min(1.0, self._det_size / longer)
         if self._model.fixed_size is not None:
             fixed_width, fixed_height = self._model.fixed_size
             scale = min(scale, fixed_width / width, fixed_height / height)
@@ -133,7 +141,6 @@ def _lay_out(photo: Photo, canvas: Canvas) -> Photo:
     """Resize a photo and put it at the upper left of a black canvas."""
     height = max(1, round(photo.shape[0] * canvas.scale))
     width = max(1, round(photo.shape[1] * canvas.scale))
-    # Averaging keeps small faces whole where linear sampling would skip pixels.
     method = cv2.INTER_AREA if canvas.scale < _AVERAGE_BELOW else cv2.INTER_LINEAR
     laid_out = np.zeros((canvas.height, canvas.width, 3), dtype=np.uint8)
     laid_out[:height, :width] = cv2.resize(photo, (width, height), interpolation=method)

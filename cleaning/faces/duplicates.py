@@ -1,11 +1,14 @@
-"""Copies of a photo: exact ones by digest, re-encoded or resized ones by perceptual hash.
+"""Copies of a photo: exact ones by digest, re-encoded, resized or trimmed ones by picture.
 
-The hash is the 64-bit DCT hash ("pHash", Zauner 2010). Two photos of a burst can differ by as
-little as two encodings of one photo, so a close hash alone is only a proposal: see
-:func:`confirm_pairs`.
+The 64-bit DCT hash ("pHash", Zauner 2010) proposes pairs. Photos of a burst, or of two people
+before one background, can have hashes as close as two encodings of one photo, so a pair counts
+only when its aligned faces are the same picture after a small registration (ECC: Evangelidis and
+Psarakis, PAMI 2008).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -15,11 +18,24 @@ from scipy.sparse.csgraph import connected_components
 
 Pairs = NDArray[np.int64]
 
+PROPOSE_WITHIN = 6
+"""Hamming distance of hashes up to which a pair is proposed."""
+SAME_PICTURE = 0.99
+"""Least registered correlation of two crops of one picture: copies measure above 0.992 in 99 of
+100 cases down to half the size or JPEG quality 30, photos of one burst up to 0.985."""
+
 _THUMBNAIL = 32
 _LOW = 8
 _BANDS = 4
 _BAND_BITS = 16
 _PAIRS_AT_ONCE = 1 << 22
+_BLUR_SIGMA = 1.5
+_ECC_STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
+_ECC_SMOOTHING = 5
+_INNER = 12
+"""Border of a crop, in pixels, left out of the comparison: it may lie outside the photo."""
+_MAX_SHIFT = 12.0
+_MAX_STRETCH = 0.2
 
 
 def perceptual_hash(photo: NDArray[np.uint8]) -> int:
@@ -66,6 +82,50 @@ def find_close_pairs(hashes: NDArray[np.uint64], max_distance: int) -> Pairs:
     return np.unique(np.concatenate(found), axis=0)
 
 
+def confirm_pairs(pairs: Pairs, crop_of: Callable[[int], NDArray[np.uint8]]) -> Pairs:
+    """The pairs whose faces are the same picture (see :func:`picture_similarity`).
+
+    ``crop_of`` gives the aligned crop of a photo's most prominent face; a photo without a face
+    must not be in ``pairs``.
+    """
+    same = [
+        picture_similarity(crop_of(int(first)), crop_of(int(second))) >= SAME_PICTURE
+        for first, second in pairs
+    ]
+    return np.asarray(pairs[np.array(same, dtype=bool)], dtype=np.int64)
+
+
+def picture_similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Correlation in [-1, 1] of two aligned crops after an affine registration.
+
+    The registration takes up what the landmarks of two copies differ by. 0 when none is found or
+    it is larger than that.
+    """
+    left, right = _smooth_grey(first), _smooth_grey(second)
+    inner = np.zeros(left.shape, dtype=np.uint8)
+    inner[_INNER:-_INNER, _INNER:-_INNER] = 255
+    start = np.eye(2, 3, dtype=np.float32)
+    try:
+        correlation, warp = cv2.findTransformECC(
+            left, right, start, cv2.MOTION_AFFINE, _ECC_STOP, inner, _ECC_SMOOTHING
+        )
+    except cv2.error:
+        # ECC's way to say that it does not converge, or that a crop is one flat colour.
+        return 0.0
+    centre = np.array([left.shape[1] / 2, left.shape[0] / 2])
+    shift = warp[:, :2] @ centre + warp[:, 2] - centre
+    stretch = np.abs(warp[:, :2] - np.eye(2)).max()
+    if np.abs(shift).max() > _MAX_SHIFT or stretch > _MAX_STRETCH:
+        return 0.0
+    return float(correlation)
+
+
+def group_exact(image_ids: Sequence[str]) -> NDArray[np.int64]:
+    """A label per photo, int64 (n,): photos with equal bytes share the lowest index among them."""
+    _, first, labels = np.unique(image_ids, return_index=True, return_inverse=True)
+    return first[labels].astype(np.int64)
+
+
 def group_pairs(pairs: Pairs, count: int) -> NDArray[np.int64]:
     """A label per photo, int64 (count,): photos joined by pairs, also through others, share one.
 
@@ -76,6 +136,11 @@ def group_pairs(pairs: Pairs, count: int) -> NDArray[np.int64]:
     _, component = connected_components(graph, directed=False)
     _, first, labels = np.unique(component, return_index=True, return_inverse=True)
     return first[labels].astype(np.int64)
+
+
+def _smooth_grey(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.GaussianBlur(grey, (0, 0), _BLUR_SIGMA), dtype=np.float32)
 
 
 def _flip_masks(radius: int) -> NDArray[np.uint16]:
