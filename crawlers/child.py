@@ -7,6 +7,7 @@ so that it never outlives the run that started it. Exit code 0 means that the cr
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import importlib.metadata
 import os
@@ -44,6 +45,7 @@ class CrawlProcess:
         self._frontier.recall(read_rows(out / LEDGER_NAME), retry_failed=job.retry_failed)
         self._process = AsyncCrawlerProcess(_process_settings(job.sites))
         self._problem: str | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self._reported_at = 0.0
 
     def run(self) -> None:
@@ -90,7 +92,7 @@ class CrawlProcess:
     def _stop(self, problem: str) -> None:
         if self._problem is None:
             self._problem = problem
-            self._process.stop()
+            self._stopping = asyncio.get_running_loop().create_task(self._process.stop())
 
 
 def print_line(line: str) -> None:

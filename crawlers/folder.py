@@ -209,11 +209,17 @@ def _is_utf8(text: str) -> bool:
 
 
 def _checked_root(path: Path) -> Path:
-    if not path.exists():
-        raise SourceError(f"folder {shown(str(path))} does not exist; check the path")
-    if not path.is_dir():
+    try:
+        root = path.resolve(strict=True)
+    except FileNotFoundError as error:
+        raise SourceError(f"folder {shown(str(path))} does not exist; check the path") from error
+    except (OSError, RuntimeError) as error:
+        raise SourceError(
+            f"folder {shown(str(path))} cannot be reached ({error}); check the path"
+        ) from error
+    if not root.is_dir():
         raise SourceError(f"{shown(str(path))} is a file; give the folder that holds the people")
-    return path.resolve()
+    return root
 
 
 def _files_of(walk: _Walk, identity: str, folder: Path) -> Iterator[FolderFile]:

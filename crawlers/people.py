@@ -66,11 +66,14 @@ def start_url(site: Site, person: ListedPerson, where: Path) -> str | None:
 
 
 def _people(reader: csv.DictReader[str], path: Path) -> Iterator[ListedPerson]:
-    header = reader.fieldnames or []
+    header = [name.strip() for name in reader.fieldnames or []]
     if "identity" not in header:
         raise SourceError(
-            f"identity list {path} has no column 'identity'; its columns are {list(header)}"
+            f"identity list {path} has no column 'identity'; its columns are {header}"
         )
+    if len(set(header)) < len(header):
+        raise SourceError(f"identity list {path} has two columns of one name: {header}; rename one")
+    reader.fieldnames = header
     for row in reader:
         where = f"{path}:{reader.line_num}"
         if None in row:

@@ -142,3 +142,10 @@ def test_an_unreadable_photo_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "Bo/1.jpg").chmod(0)
     with pytest.raises(SourceError, match=r"Bo/1.jpg' cannot be read"):
         list(list_folder(tmp_path, "s"))
+
+
+def test_a_path_that_leads_nowhere_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path / ("x" * 300), tmp_path / "loop"):
+        with pytest.raises(SourceError, match="cannot be reached"):
+            survey_folder(path)

@@ -23,7 +23,7 @@ def write(tmp_path: Path, content: str | bytes) -> Path:
 
 
 def test_reads_rows_in_order_and_normalises_names(tmp_path: Path) -> None:
-    path = write(tmp_path, b'\xef\xbb\xbfidentity,slug\n"Zoe\xcc\x88, x",zoe\n.., up \n')
+    path = write(tmp_path, b'\xef\xbb\xbfidentity, slug\n"Zoe\xcc\x88, x",zoe\n.., up \n')
     assert load_people(path) == [
         ListedPerson(identity="Zoë, x", columns={"identity": "Zoë, x", "slug": "zoe"}),
         ListedPerson(identity="..", columns={"identity": "..", "slug": "up"}),
@@ -52,6 +52,7 @@ def test_a_template_needs_its_columns(tmp_path: Path) -> None:
     [
         ("name,slug\nBo,bo\n", "has no column 'identity'; its columns are ['name', 'slug']"),
         ("", "has no column 'identity'"),
+        ("identity,slug,slug\nBo,a,b\n", "has two columns of one name"),
         ("identity,slug\n", "has no row below its header"),
         ("identity,slug\nBo,bo,more\n", "people.csv:2: more cells than the header"),
         ("identity,slug\nBo,bo\n ,x\n", "people.csv:3: identity name '' is empty"),
