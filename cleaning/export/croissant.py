@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cleaning.export.shards import ImageFormat, ShardInfo
+from cleaning.export.wording import count_of
 
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -95,8 +96,9 @@ def render_card(data: CardData) -> bytes:
         ],
         "name": data.name,
         "description": (
-            f"Cleaned face recognition training set: {data.images} aligned faces of "
-            f"{data.identities} identities in {len(data.shards)} WebDataset shards."
+            f"Cleaned face recognition training set: {count_of(data.images, 'aligned face')} of "
+            f"{count_of(data.identities, 'identity', 'identities')} in "
+            f"{count_of(len(data.shards), 'WebDataset shard')}."
         ),
         "version": f"{data.version}.0.0",
         "license": _licences(data.licences),
@@ -110,7 +112,8 @@ def render_card(data: CardData) -> bytes:
         "rai:dataCollection": _collection(data.sources),
         "rai:dataPreprocessingProtocol": list(_PREPROCESSING),
         "rai:dataAnnotationProtocol": [
-            f"People decided for {data.decisions} pairs of identities whether they are one person."
+            f"For {count_of(data.decisions, 'pair')} of identities, people decided whether they "
+            "are one person."
         ],
         "rai:personalSensitiveInformation": list(_PERSONAL),
         "rai:dataLimitations": list(data.limitations),
@@ -124,12 +127,12 @@ def _licences(licences: Mapping[str | None, int]) -> list[str]:
     named = sorted(licence for licence in licences if licence)
     unknown = sum(count for licence, count in licences.items() if not licence)
     if unknown or not named:
-        named.append("unknown" if not named else f"unknown for {unknown} images")
+        named.append(f"unknown for {count_of(unknown, 'image')}" if named else "unknown")
     return named
 
 
 def _collection(sources: Mapping[str, int]) -> str:
-    counted = ", ".join(f"{name} ({sources[name]} images)" for name in sorted(sources))
+    counted = ", ".join(f"{name} ({count_of(sources[name], 'image')})" for name in sorted(sources))
     return (
         f"Images came in from the sources {counted or 'named in the recipe'}. The source and path "
         "or address of every image is in the sample's JSON and in ledger.parquet."

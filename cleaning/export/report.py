@@ -109,6 +109,7 @@ def render_report(data: ReportData) -> bytes:
         lines=lines[:IDENTITIES_SHOWN],
         sources=_largest_sources(data.summary),
         contradictions=data.contradictions[:CONTRADICTIONS_SHOWN],
+        licences=sorted(data.licences.items(), key=lambda item: (-item[1], item[0] or "")),
         outcomes=OUTCOMES,
         reasons=REASONS,
         tones=_TONES,

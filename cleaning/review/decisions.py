@@ -91,8 +91,13 @@ def from_jsonl(data: bytes) -> list[Decision]:
     Raises:
         IntegrityError: when a line is not a decision; the line's number is named.
     """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise IntegrityError(_bad_line(number, "is not UTF-8")) from error
     # Not splitlines(): a name may hold one of the rarer Unicode line separators.
-    lines = data.decode().split("\n")
+    lines = text.split("\n")
     return [_decision(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
 
 

@@ -23,6 +23,7 @@ from cleaning.review.thumbnail import to_jpeg
 from facedata.records import CandidateRow
 
 PAIRS_PER_PAGE = 50
+PAIRS_PER_BATCH = 1_000
 PAGE_FILE = "index.html"
 PAIRS_FILE = "pairs.csv"
 
@@ -71,8 +72,13 @@ def in_review_order(candidates: Iterable[CandidateRow]) -> list[CandidateRow]:
     )
 
 
+def next_batch(candidates: Iterable[CandidateRow]) -> list[CandidateRow]:
+    """Return the pairs that people see now, in review order; the others come after these."""
+    return in_review_order(candidates)[:PAIRS_PER_BATCH]
+
+
 def write_review(
-    candidates: Iterable[CandidateRow],
+    candidates: Sequence[CandidateRow],
     galleries: Mapping[str, Gallery],
     crop_of: CropOf,
     write: Write,
@@ -84,8 +90,9 @@ def write_review(
     The same input gives the same bytes. One crop is in memory at a time.
 
     Args:
-        candidates: the pairs to show, in any order; decided ones are shown with their answer.
-        galleries: the gallery of every identity in ``candidates``.
+        candidates: all pairs, in any order; decided ones are shown with their answer. The page
+            and the table hold the next batch of them.
+        galleries: the gallery of every identity in ``next_batch(candidates)``.
         crop_of: gives the crop of every face in the galleries and of each ``face_a``, ``face_b``.
         write: receives each file.
         title: name of the dataset.
@@ -93,11 +100,11 @@ def write_review(
     Raises:
         IntegrityError: when a crop is not an image.
     """
-    rows = in_review_order(candidates)
+    rows = next_batch(candidates)
     for face_id in sorted(_faces_shown(rows, galleries)):
         write(image_path(face_id), to_jpeg(crop_of(face_id)))
     write(PAIRS_FILE, write_pairs(rows))
-    write(PAGE_FILE, render_page(rows, galleries, title))
+    write(PAGE_FILE, render_page(rows, galleries, title, later=len(candidates) - len(rows)))
 
 
 def image_path(face_id: str) -> str:
@@ -106,9 +113,12 @@ def image_path(face_id: str) -> str:
 
 
 def render_page(
-    rows: Sequence[CandidateRow], galleries: Mapping[str, Gallery], title: str
+    rows: Sequence[CandidateRow], galleries: Mapping[str, Gallery], title: str, *, later: int = 0
 ) -> bytes:
-    """Return the page for rows in the order given; every word in it is escaped."""
+    """Return the page for rows in the order given; every word in it is escaped.
+
+    ``later`` is how many more pairs come after these.
+    """
     pairs = [
         _Pair(
             place=place,
@@ -123,6 +133,7 @@ def render_page(
     return page.render(
         title=title,
         pairs=pairs,
+        later=later,
         pages=[pairs[i : i + PAIRS_PER_PAGE] for i in range(0, len(pairs), PAIRS_PER_PAGE)],
         book=_book(rows),
         # Trusted: files of this package, not data.

@@ -49,7 +49,7 @@
       input.checked = input.value === answers[i].word;
     }
     card.classList.toggle("answered", answers[i].word !== "");
-    card.querySelector(".clear").hidden = answers[i].word === "";
+    card.querySelector(".clear").hidden = answers[i].word === book.pairs[i].decision;
   };
   const tally = () => {
     const total = answers.length;
@@ -92,6 +92,8 @@
     tally();
     remember();
   };
+  // An earlier decision cannot be emptied here; taking it back is a new answer.
+  const clear = (i) => answer(i, book.pairs[i].decision);
   const nextOpen = (from) => {
     for (let step = 1; step <= answers.length; step += 1) {
       const i = (from + step) % answers.length;
@@ -108,7 +110,7 @@
       if (event.target.type === "radio") answer(i, event.target.value);
     });
     card.addEventListener("pointerdown", () => focusOn(i, false));
-    card.querySelector(".clear").addEventListener("click", () => answer(i, ""));
+    card.querySelector(".clear").addEventListener("click", () => clear(i));
     paint(i);
   });
   for (const button of document.querySelectorAll("[data-turn]")) {
@@ -138,7 +140,7 @@
       focusOn(nextOpen(current));
     } else if (event.key === "j") focusOn(current + 1);
     else if (event.key === "k") focusOn(current - 1);
-    else if (event.key === "Backspace") answer(current, "");
+    else if (event.key === "Backspace") clear(current);
     else return;
     event.preventDefault();
   });

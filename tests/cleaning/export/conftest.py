@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -70,3 +71,22 @@ def candidate() -> Callable[..., CandidateRow]:
         )
 
     return make
+
+
+@pytest.fixture
+def browser() -> Iterator[object]:
+    """A headless Chromium; tests that want one are skipped where there is none.
+
+    One per test: while it is open, its event loop keeps other tests from starting theirs.
+    """
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on the PATH: the page was not tried in a browser")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield launched
+        launched.close()

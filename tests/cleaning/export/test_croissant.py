@@ -70,7 +70,7 @@ def test_mlcroissant_finds_it_valid(version) -> None:
     }
     metadata = dataset.metadata
     assert (metadata.name, metadata.version) == ("politicians", "3.0.0")
-    assert metadata.license == ["CC BY 4.0", "unknown for 1 images"]
+    assert metadata.license == ["CC BY 4.0", "unknown for 1 image"]
     assert metadata.data_limitations == ["Who the twins are."]
     assert len(metadata.personal_sensitive_information) == 2
     assert "gallery crawl (3 images), photos (4 images)" in metadata.data_collection

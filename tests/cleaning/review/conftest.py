@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -60,3 +61,22 @@ def gallery() -> Callable[..., Gallery]:
         return Gallery(identity=identity, face_count=total, faces=faces)
 
     return make
+
+
+@pytest.fixture
+def browser() -> Iterator[object]:
+    """A headless Chromium; tests that want one are skipped where there is none.
+
+    One per test: while it is open, its event loop keeps other tests from starting theirs.
+    """
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on the PATH: the page was not tried in a browser")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield launched
+        launched.close()

@@ -91,3 +91,8 @@ def test_a_damaged_log_names_the_line(line: str, problem: str) -> None:
     with pytest.raises(IntegrityError, match="decision log") as caught:
         from_jsonl(to_jsonl([decision("a", "b", "same")]) + line.encode())
     assert problem in str(caught.value)
+
+
+def test_a_log_that_is_not_text_names_the_line() -> None:
+    with pytest.raises(IntegrityError, match=r"^decision log line 2 is not UTF-8; restore"):
+        from_jsonl(to_jsonl([decision("a", "b", "same")]) + b"\xff\n")

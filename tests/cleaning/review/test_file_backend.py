@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,12 +10,17 @@ import cv2
 import numpy as np
 import pytest
 
-from cleaning.review.file_backend import Gallery, in_review_order, write_review
+from cleaning.review.file_backend import (
+    PAIRS_PER_BATCH,
+    Gallery,
+    in_review_order,
+    next_batch,
+    write_review,
+)
 from cleaning.review.pairs_csv import Reading, read_pairs, write_pairs
 from facedata.errors import IntegrityError
 from facedata.records import CandidateRow, Decision
 
-CHROMIUM = Path("/usr/bin/chromium")
 NASTY = ["<script>alert(1)</script>", "=cmd|' /C calc'!A0", "Quote \"Q\" 'Smith'", "陳小明; a,=b"]
 
 
@@ -114,18 +120,8 @@ def test_names_stay_text_and_nothing_comes_from_elsewhere(review) -> None:
 
 def test_earlier_decisions_are_filled_in(review) -> None:
     candidates, galleries, crop_of = review
-    first = candidates[0]
     decided = [
-        CandidateRow(
-            identity_a=first.identity_a,
-            identity_b=first.identity_b,
-            max_similarity=first.max_similarity,
-            face_a=first.face_a,
-            face_b=first.face_b,
-            decision="different",
-            decided_by="=Ana",
-            decided_at="2026-01-01T00:00:00Z",
-        ),
+        replace(candidates[0], decision="different", decided_by="=Ana"),
         *candidates[1:],
     ]
     page = Page(files_of((decided, galleries, crop_of))["index.html"].decode())
@@ -157,6 +153,19 @@ def test_pages_of_fifty(candidate, gallery, face_crop) -> None:
     ]
 
 
+def test_a_batch_at_a_time(candidate, gallery, face_crop) -> None:
+    names = [f"P{i:04}" for i in range(PAIRS_PER_BATCH + 6)]
+    rows = [candidate(names[0], other, decision="same") for other in names[1:4]]
+    rows += [candidate(names[0], other) for other in names[4:]]
+    batch = next_batch(rows)
+    assert [row.identity_b for row in batch] == names[4 : 4 + PAIRS_PER_BATCH]
+    galleries = {name: gallery(name) for name in {names[0]} | {row.identity_b for row in batch}}
+    files: dict[str, bytes] = {}
+    write_review(rows, galleries, lambda _: face_crop(1), files.__setitem__, title="t")
+    assert files["pairs.csv"] == write_pairs(batch)
+    assert b"5 more come after these 1,000." in files["index.html"]
+
+
 def test_no_candidates() -> None:
     files: dict[str, bytes] = {}
     write_review([], {}, lambda _: b"", files.__setitem__, title="t")
@@ -179,19 +188,30 @@ def test_palette_is_the_same_in_both_rooms() -> None:
     ).read_bytes()
 
 
-@pytest.fixture
-def browser():
-    """A headless Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip("no Chromium at /usr/bin/chromium: the page was not tried in a browser")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield chromium
-        chromium.close()
+def test_an_earlier_answer_can_be_changed_but_not_emptied(review, browser, tmp_path: Path) -> None:
+    candidates, galleries, crop_of = review
+    rows = [replace(row, decision="same", decided_by="Ben") for row in candidates]
+    for name, data in files_of((rows, galleries, crop_of)).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    tab = browser.new_page()
+    tab.goto((tmp_path / "index.html").as_uri())
+    tab.fill("#reviewer", "Ana")
+    tab.press("#reviewer", "Escape")
+    for key in ("d", "j", "u", "Backspace"):
+        tab.keyboard.press(key)
+    tab.click("#pair-4 .different")
+    tab.click("#pair-4 .clear")
+    with tab.expect_download() as filled:
+        tab.click("#download")
+    data = filled.value.path().read_bytes()
+    answers = read_pairs(data, rows, Reading(reviewer="x", decided_at="now"))
+    assert [(answer.decision, answer.decided_by) for answer in answers] == [
+        ("different", "Ana"),
+        ("same", "Ben"),
+        ("same", "Ben"),
+        ("same", "Ben"),
+    ]
 
 
 def test_answers_by_keyboard_reach_the_downloaded_table(review, browser, tmp_path: Path) -> None:
