@@ -1,0 +1,148 @@
+"""What all tests share: a Prefect of their own, and a real Prefect server for those that ask."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+_HOME = Path(tempfile.mkdtemp(prefix="winnow-tests-"))
+
+# Before Prefect is imported: no telemetry, and nothing of the person's own settings or runs.
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+os.environ["PREFECT_HOME"] = str(_HOME / "prefect")
+os.environ.pop("PREFECT_API_URL", None)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process started in a session of its own, and whatever it started."""
+    for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def wait_for(what: str, ready: Callable[[], bool], seconds: float) -> None:
+    """Ask until it is so; fail after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {seconds} s in vain for {what}")
+        time.sleep(0.25)
+
+
+@dataclass
+class PrefectServer:
+    """A Prefect server on a free loopback port, with everything it stores in ``home``."""
+
+    home: Path
+    port: int
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a command that talks to this server."""
+        own = {"PREFECT_HOME": str(self.home), "PREFECT_API_URL": self.api}
+        return os.environ | own | {"PYTHONUNBUFFERED": "1"}
+
+    def start(self, log: str, *arguments: str, cwd: Path | None = None) -> Path:
+        """Start a ``prefect`` command in the background; returns the path of its log."""
+        path = self.home / f"{log}.log"
+        with path.open("wb") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+                env=self.environment,
+                cwd=cwd,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return path
+
+    def run(self, *arguments: str, cwd: Path | None = None) -> str:
+        """Run a ``prefect`` command to its end; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+            env=self.environment,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def is_up(self) -> bool:
+        try:
+            return httpx.get(f"{self.api}/health", timeout=2).is_success
+        except httpx.HTTPError:
+            return False
+
+    def ask(self, path: str, **query: Any) -> Any:
+        """POST a query to the API and return its answer."""
+        answer = httpx.post(f"{self.api}{path}", json=query, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def events(self, name: str, resource_id: str) -> list[dict[str, Any]]:
+        """Events of one name about one resource, as the server has stored them."""
+        wanted = {"event": {"name": [name]}, "resource": {"id": [resource_id]}}
+        found: list[dict[str, Any]] = self.ask("/events/filter", filter=wanted)["events"]
+        return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A real Prefect server, started once for the whole session."""
+    server = PrefectServer(home=tmp_path_factory.mktemp("prefect"), port=free_port())
+    try:
+        log = server.start(
+            "server",
+            "server",
+            "start",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(server.port),
+            "--no-ui",
+        )
+        wait_for(f"the Prefect server (see {log})", server.is_up, 60)
+        yield server
+    finally:
+        for process in reversed(server.processes):
+            stop(process)
