@@ -114,13 +114,18 @@ def _run(job: Job, runner: Runner, until: str, reporter: Reporter) -> dict[str, 
         return summary.result()
     released = release_task(build_so_far, intra, inter)
     summary.add_release(released)
-    if released.is_new:
-        emit_released(
-            job.recipe.name,
-            released.manifest.version,
-            job.storage().url(manifest_path(released.manifest.version)),
-        )
+    _announce(job, released.manifest.version)
     return summary.result()
+
+
+def _announce(job: Job, version: str) -> None:
+    """Emit the release's event once; a run that was killed before it is made up for later."""
+    storage = job.storage()
+    marker = f"events/{version}.json"
+    if storage.exists(marker):
+        return
+    if emit_released(job.recipe.name, version, storage.url(manifest_path(version))):
+        storage.write(marker, b"{}")
 
 
 def utc_now() -> str:

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cleaning.faces.duplicates import find_close_pairs, hashes_from_hex
+from cleaning.faces.align import decode_crops
+from cleaning.faces.duplicates import (
+    PROPOSE_WITHIN,
+    confirm_pairs,
+    find_close_pairs,
+    hashes_from_hex,
+)
+from cleaning.stages.crops import CropReader
 from cleaning.stages.measured import Measured
 from facedata.records import ImageRecord
-
-_HASH_DISTANCE = 2
-_SAME_CROP = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +36,11 @@ class Copies:
         return {"exact": len(self.exact), "near": len(self.near), "across": self.across}
 
 
-def find_copies(images: Sequence[ImageRecord], measured: Measured) -> Copies:
+def find_copies(images: Sequence[ImageRecord], measured: Measured, crops: CropReader) -> Copies:
     """Find copies within identities, and count those across them.
 
-    A near copy has a perceptual hash within 2 bits and a face that the embedder takes for the
-    same crop; distinct photos of one burst are not copies.
+    Near copies have close perceptual hashes and faces that are the same picture; distinct photos
+    of one burst are not copies.
     """
     first: dict[tuple[str, str], int] = {}
     claims: dict[str, set[str]] = {}
@@ -48,27 +51,30 @@ def find_copies(images: Sequence[ImageRecord], measured: Measured) -> Copies:
         claims.setdefault(image.image_id, set()).add(image.claimed_identity)
     near: set[int] = set()
     across = {image_id for image_id, names in claims.items() if len(names) > 1}
-    for original, copy in _near_pairs(measured):
-        shared = claims.get(original, set()) & claims.get(copy, set())
+    for original, copy in _near_pairs(measured, crops):
+        shared = claims[original] & claims[copy]
         near.update(max(first[name, original], first[name, copy]) for name in shared)
-        if claims.get(original, set()) != claims.get(copy, set()):
+        if claims[original] != claims[copy]:
             across.add(copy)
     return Copies(exact=frozenset(exact), near=frozenset(near), across=len(across))
 
 
-def _near_pairs(measured: Measured) -> list[tuple[str, str]]:
+def _near_pairs(measured: Measured, crops: CropReader) -> list[tuple[str, str]]:
+    """Image ids of photos that are the same picture."""
     hashed = [p for p in measured.photos.values() if p.perceptual_hash and not p.problem]
     hashes = hashes_from_hex([p.perceptual_hash or "" for p in hashed])
-    faces_of = measured.rows_of_images()
-    ids = [photo.image_id for photo in hashed]
+    proposed = find_close_pairs(hashes, PROPOSE_WITHIN)
+    faces_of, face_ids = measured.rows_of_images(), measured.face_ids()
+    prominence = measured.column("prominence")
+    main_face = {
+        photo: face_ids[max(faces_of[hashed[photo].image_id], key=prominence.__getitem__)]
+        for photo in np.unique(proposed).tolist()
+    }
+    by_photo = {
+        photo: decode_crops([crops(face_id)])[0]
+        for photo, face_id in sorted(main_face.items(), key=lambda item: item[1])
+    }
     return [
-        (ids[a], ids[b])
-        for a, b in find_close_pairs(hashes, _HASH_DISTANCE)
-        if _same_crop(measured.embeddings, faces_of[ids[a]], faces_of[ids[b]])
+        (hashed[a].image_id, hashed[b].image_id)
+        for a, b in confirm_pairs(proposed, by_photo.__getitem__)
     ]
-
-
-def _same_crop(embeddings: NDArray[np.float16], rows_a: list[int], rows_b: list[int]) -> bool:
-    left = embeddings[rows_a].astype(np.float32)
-    right = embeddings[rows_b].astype(np.float32)
-    return bool((left @ right.T).max() >= _SAME_CROP)

@@ -12,6 +12,7 @@ from cleaning.identity.config import IntraConfig
 from cleaning.identity.faceset import FaceSet, IntArray
 from cleaning.identity.intra import IntraResult, clean_identities
 from cleaning.stages.copies import Copies, find_copies
+from cleaning.stages.crops import CropReader
 from cleaning.stages.measured import Measured
 from facedata.ledger import Reason, count_outcomes, count_reasons
 from facedata.recipe import Recipe
@@ -54,7 +55,7 @@ def clean(storage: Storage, given: IntraInput) -> StageResult:
         "parts": [[faces.digest, embedded.digest] for faces, embedded in given.parts],
     }
     key = stage_key(STAGE, STAGE_VERSION, settings, inputs)
-    return run_stage(storage, STAGE, key, lambda: _clean(given))
+    return run_stage(storage, STAGE, key, lambda: _clean(storage, given))
 
 
 def inter_threshold(recipe: Recipe, intra: StageResult) -> float:
@@ -64,8 +65,9 @@ def inter_threshold(recipe: Recipe, intra: StageResult) -> float:
     return float(intra.facts["calibration"]["candidate"])
 
 
-def _clean(given: IntraInput) -> StageOutput:
-    copies = find_copies(given.images, given.measured)
+def _clean(storage: Storage, given: IntraInput) -> StageOutput:
+    crops = CropReader(storage, [faces for faces, _ in given.parts])
+    copies = find_copies(given.images, given.measured, crops)
     claims = _Claims.of(given, copies)
     config = _config(given.recipe)
     result = clean_identities(claims.faces, config, given.recipe.seed)
