@@ -29,6 +29,7 @@ _BROKEN = (
     KeyError,
     IndexError,
     EOFError,
+    RuntimeError,
     OverflowError,
     struct.error,
     UnidentifiedImageError,
