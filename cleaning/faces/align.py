@@ -66,7 +66,8 @@ def decode_crops(encoded: Sequence[bytes]) -> NDArray[np.uint8]:
     """
     crops = np.empty((len(encoded), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
     for index, data in enumerate(encoded):
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+        stream = np.frombuffer(data, dtype=np.uint8)
+        pixels = cv2.imdecode(stream, cv2.IMREAD_COLOR_RGB) if data else None
         if pixels is None or pixels.shape != crops.shape[1:]:
             raise IntegrityError(
                 f"crop {index}: {len(data)} bytes that are not a {CROP_SIZE}×{CROP_SIZE} PNG; "

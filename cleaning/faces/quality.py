@@ -27,7 +27,7 @@ class Pose:
     """Head rotation in degrees, 0 for a frontal upright face.
 
     ``yaw`` > 0 looks to the image's right, ``pitch`` > 0 looks down, ``roll`` > 0 is turned
-    clockwise as seen in the image.
+    clockwise as seen in the image. Turned in this order: pitch, yaw, roll.
     """
 
     yaw: float
@@ -78,7 +78,7 @@ def estimate_pose(landmarks: NDArray[np.float32]) -> Pose:
     across, down = left @ right
     forward = np.cross(across, down)
     return Pose(
-        yaw=math.degrees(math.asin(float(np.clip(across[2], -1.0, 1.0)))),
-        pitch=math.degrees(math.atan2(float(down[2]), float(forward[2]))),
-        roll=math.degrees(math.atan2(float(-across[1]), float(across[0]))),
+        yaw=math.degrees(math.asin(float(np.clip(-forward[0], -1.0, 1.0)))),
+        pitch=math.degrees(math.atan2(float(-forward[1]), float(forward[2]))),
+        roll=math.degrees(math.atan2(float(down[0]), float(across[0]))),
     )
