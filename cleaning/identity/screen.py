@@ -39,6 +39,8 @@ _ZERO_POINT = 128
 # The components of a unit row have a root mean square of 1/√d; past this many of them a component
 # is clipped, and what is cut off counts in the remainder. Components of face embeddings reach 4.5.
 _CLIP = 5.0
+# With the default 512 columns a product of so many rows is 1 MB: it is compared while in cache.
+_PRODUCT_ROWS = 512
 # Covers the float32 rounding of remainders and norms, below 1e-6 for d up to 4096.
 _SLACK = 1e-5
 
@@ -62,8 +64,13 @@ def int8_screen(dimension: int) -> Screen:
             bound = row_rest[:first] * norm.max() + MAX_NORM * rest.max() + _SLACK
             least = np.ceil((threshold - bound) / (row_step * column_step)).astype(np.int32)
             right = np.ascontiguousarray(codes.astype(np.int8).T)
-            product = session.run(None, {"rows": shifted[:first], "columns": right})[0]
-            return np.flatnonzero(product >= least[:, None])
+            found = []
+            for start in range(0, first, _PRODUCT_ROWS):
+                part = slice(start, min(start + _PRODUCT_ROWS, first))
+                product = session.run(None, {"rows": shifted[part], "columns": right})[0]
+                reached = np.flatnonzero(product >= least[part, None])
+                found.append(reached + start * len(columns))
+            return np.concatenate(found)
 
         return hits
 
