@@ -8,7 +8,7 @@ import numpy as np
 
 from cleaning.identity.calibrate import Calibration
 from cleaning.identity.centres import Centres, Neighbours, OwnSimilarity
-from cleaning.identity.faceset import BoolArray, IntArray
+from cleaning.identity.faceset import BoolArray, FloatArray, IntArray
 from cleaning.identity.problem import Problem, best_rows
 
 
@@ -38,7 +38,7 @@ def assign(
     problem: Problem, evidence: Evidence, centres: Centres, limits: Calibration
 ) -> Assignment:
     """Judge every claim on the evidence of its faces."""
-    stay_row = _staying(problem, evidence, limits)
+    stay_row = _staying(problem, evidence, centres, limits)
     homeless = stay_row[problem.claims.of_row] < 0
     # A class's only photo speaks for the class: its match elsewhere is a merge candidate.
     free = problem.class_photos[problem.row_class] > 1
@@ -50,25 +50,45 @@ def assign(
     return Assignment(stay_row=stay_row, move_row=move_row, move_identity=move_identity)
 
 
-def _staying(problem: Problem, evidence: Evidence, limits: Calibration) -> IntArray:
-    own = evidence.own
+def _staying(
+    problem: Problem, evidence: Evidence, centres: Centres, limits: Calibration
+) -> IntArray:
+    own = evidence.own.similarity
     floor = np.where(problem.leading, limits.readmit, limits.readmit_bystander)
-    fits = own.similarity >= floor
-    beaten = evidence.others.mean[:, 0] - own.mean > limits.margin
-    rows = np.flatnonzero(fits & ~beaten)
-    best = best_rows(problem, own.similarity[rows], rows)
-    fits[best[best >= 0]] = False
+    fits = own >= floor
     rows = np.flatnonzero(fits)
-    runner = best_rows(problem, own.similarity[rows], rows)
+    rows = rows[~_beaten(problem, evidence, centres, limits, rows)]
+    best = best_rows(problem, own[rows], rows)
+    _clear_doubtful(problem, own, fits, best, limits)
+    return best
+
+
+def _beaten(
+    problem: Problem, evidence: Evidence, centres: Centres, limits: Calibration, rows: IntArray
+) -> BoolArray:
+    """Which of ``rows`` are clearly nearer to another person's class than to their own."""
+    behind = evidence.others.mean[rows, 0] - evidence.own.mean[rows] > limits.margin
+    between = centres.mean_between(problem.row_class[rows], evidence.others.identity[rows, 0])
+    beaten: BoolArray = behind & (between < limits.same_person)
+    return beaten
+
+
+def _clear_doubtful(
+    problem: Problem, own: FloatArray, fits: BoolArray, best: IntArray, limits: Calibration
+) -> None:
+    """Take back the choice in photos where two people fit about equally, neither surely."""
+    others = fits.copy()
+    others[best[best >= 0]] = False
+    rows = np.flatnonzero(others)
+    runner = best_rows(problem, own[rows], rows)
     both = np.flatnonzero((best >= 0) & (runner >= 0))
     first, second = best[both], runner[both]
-    close = own.similarity[first] - own.similarity[second] < limits.margin
-    unsure = own.similarity[first] < limits.sure
+    close = own[first] - own[second] < limits.margin
+    unsure = own[first] < limits.sure
     faces = problem.faces.embeddings
     alike = np.einsum("nd,nd->n", faces[first], faces[second])
     # Two boxes on one face, or a mirror: whichever is taken, it is the person.
-    best[both[close & unsure & (alike < limits.same_person)]] = -1
-    return best
+    best[both[close & unsure & (alike < limits.same_pair)]] = -1
 
 
 def _leading(evidence: Evidence, centres: Centres, limits: Calibration) -> BoolArray:

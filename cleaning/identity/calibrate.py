@@ -30,6 +30,7 @@ MOVE_RATE = 1e-3
 _MOVE_RATE_PER_CLASS = 1e-4
 _CUT_CEILING = 0.6
 """The cut lies at most this far from the different-person towards the same-person level."""
+_SAME_PERSON_SHARE = 2.0 / 3.0
 
 _PAIR_ROWS = 3000
 _CENTRE_ROWS = 4000
@@ -41,13 +42,15 @@ _ROWS_PER_CLASS = 8
 class PairCalibration:
     """What similarities between two faces look like.
 
-    ``different`` is the distribution for different people; ``same_median`` and ``same_low``
-    (lower quartile) describe pairs inside a class that are no chance matches.
+    ``different`` is the distribution for different people; ``same_median``, ``same_quartile``
+    (lower) and ``same_decile`` (lowest) describe pairs inside a class that are no chance
+    matches.
     """
 
     different: Tail
     same_median: float
-    same_low: float
+    same_quartile: float
+    same_decile: float
     same_samples: int
 
     def cut(self, method: str) -> float:
@@ -56,6 +59,15 @@ class PairCalibration:
             self.same_median - self.different.location
         )
         return min(self.different.similarity_at(CUT_RATES[method]), ceiling)
+
+    def same_person(self) -> float:
+        """The mean similarity between two clusters from which they show one person.
+
+        Means scatter far less than pairs do: between the levels of different and of same
+        people there is a wide gap, and the threshold lies inside it.
+        """
+        level = self.same_median - self.different.location
+        return self.different.location + _SAME_PERSON_SHARE * level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +78,8 @@ class Calibration:
     similarity to that class's centre reaches ``readmit``, or ``readmit_bystander`` when it is
     not the most prominent face of its photo; it moves to another class when it reaches
     ``move`` there. ``margin`` is by how much one class must lead another in mean
-    similarity. ``sure`` is where a face cannot be mistaken for a bystander, and two clusters
-    with a mean similarity of ``same_person`` show one person.
+    similarity. ``sure`` is where a face cannot be mistaken for a bystander. Two clusters with a
+    mean similarity of ``same_person`` show one person, and so do two faces at ``same_pair``.
     """
 
     cut: float
@@ -77,6 +89,7 @@ class Calibration:
     margin: float
     sure: float
     same_person: float
+    same_pair: float
     pairs: PairCalibration
     centres: Tail
 
@@ -100,14 +113,14 @@ def calibrate_pairs(
     different = fit_tail(across, prior_tail(embeddings.shape[1]))
     inside = similarity[upper & same_class & ~same_photo]
     matches = inside[inside > different.similarity_at(1e-4)]
-    if len(matches):
-        same_low, same_median = (float(q) for q in np.quantile(matches, [0.25, 0.5]))
-    else:
-        same_low = same_median = different.similarity_at(1e-6)
+    if not len(matches):
+        matches = np.full(1, different.similarity_at(1e-6), dtype=np.float32)
+    decile, quartile, median = (float(q) for q in np.quantile(matches, [0.1, 0.25, 0.5]))
     return PairCalibration(
         different=different,
-        same_median=same_median,
-        same_low=same_low,
+        same_median=median,
+        same_quartile=quartile,
+        same_decile=decile,
         same_samples=len(matches),
     )
 
@@ -129,7 +142,8 @@ def calibrate_centres(
         move=different.similarity_at(min(MOVE_RATE / classes, _MOVE_RATE_PER_CLASS)),
         margin=1.5 * different.scale,
         sure=float(np.quantile(found, 0.1)) if len(found) else pairs.same_median,
-        same_person=pairs.same_low,
+        same_person=pairs.same_person(),
+        same_pair=pairs.same_quartile,
         pairs=pairs,
         centres=different,
     )
