@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections import Counter
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 
 import crawlers
 from crawlers.counts import CrawlCounts
-from crawlers.job_file import LEDGER_NAME, plan_job
-from crawlers.people import load_people
 from crawlers.run import CrawlJob, crawl, list_crawl
-from crawlers.sites import load_sites
-from crawlers.url_ledger import ImageRow, read_rows
 from demo.site import serve, write_crawl_files
 from demo.site_faults import Faults
-from facedata.errors import CrawlError, IntegrityError, SourceError, WorkspaceError
+from facedata.errors import SourceError, WorkspaceError
 from facedata.records import ImageRecord
 
 FAULTS = Faults(
@@ -41,14 +30,6 @@ FAULTS = Faults(
     slow_s=0.3,
 )
 REPOSITORY = Path(crawlers.__file__).parents[1]
-
-
-def fates(out: Path, base: str) -> set[tuple[str, str, str | None, str | None]]:
-    """Return identity, URL below ``base``, cause and digest of every image in a ledger."""
-    rows = [row for row in read_rows(out / LEDGER_NAME) if isinstance(row, ImageRow)]
-    found = [(row.identity, row.url.removeprefix(base), row.cause, row.sha256) for row in rows]
-    assert len(found) == len(set(found))
-    return set(found)
 
 
 def test_a_faulty_site_is_crawled_whole_and_every_fault_has_its_cause(
@@ -109,147 +90,6 @@ def test_a_faulty_site_is_crawled_whole_and_every_fault_has_its_cause(
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", record.fetched_at or "")
 
 
-def test_killed_crawls_lose_nothing_and_fetch_nothing_again(
-    small_web: Path, tmp_path: Path
-) -> None:
-    with serve(small_web, FAULTS) as site:
-        files = write_crawl_files(site, tmp_path / "files")
-        calm, killed = tmp_path / "calm", tmp_path / "killed"
-        crawl(CrawlJob(identities=files.identities, sites=files.sites, out=calm))
-        asked_calmly = set(site.requests)
-
-        killed.mkdir()
-        people, sites = load_people(files.identities), load_sites(files.sites)
-        job_path = plan_job(people, sites, files.identities, retry_failed=False).write(killed)
-        for lines in (5, 25, 50):
-            site.requests.clear()
-            _kill_after(job_path, killed / LEDGER_NAME, lines)
-        known = {urlsplit(row.url).path for row in read_rows(killed / LEDGER_NAME)}
-        site.requests.clear()
-        crawl(CrawlJob(identities=files.identities, sites=files.sites, out=killed))
-
-        assert fates(killed, site.url) == fates(calm, site.url)
-        assert {r.image_id for r in list_crawl(killed, "w")} == {
-            r.image_id for r in list_crawl(calm, "w")
-        }
-        again = {path for path in site.requests if path != "/robots.txt" and "?" not in path}
-        assert not again & known
-        assert again < asked_calmly
-        assert list((killed / "partial").iterdir()) == []
-
-
-def _kill_after(job_path: Path, ledger: Path, lines: int) -> None:
-    """Run the child process and kill it with SIGKILL once its ledger has so many lines."""
-    command = [sys.executable, "-m", "crawlers.child", str(job_path)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=REPOSITORY
-    ) as child:
-        deadline = time.monotonic() + 30
-        while not ledger.exists() or ledger.read_bytes().count(b"\n") < lines:
-            assert child.poll() is None, "the crawl ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        child.send_signal(signal.SIGKILL)
-
-
-def test_odd_answers_each_have_their_cause(
-    odd_site, second_odd_site, respond, listing, image_bytes, crawl_files, tmp_path: Path
-) -> None:
-    photo = image_bytes(1)
-    routes = {
-        "/fine": respond(photo, Content_Type="text/plain"),
-        "/moved": respond(status=301, Location="/fine"),
-        "/empty": respond(b""),
-        "/large": respond(b"\xff\xd8\xff" + b"x" * 60_000),
-        "/endless": _endless,
-        "/stalled": lambda _handler: time.sleep(2.0),
-        "/hung-up": lambda handler: handler.connection.shutdown(socket.SHUT_RDWR),
-        "/loop": respond(status=302, Location="/loop"),
-        "/lost": respond(status=302),
-        "/to-file": respond(status=302, Location="file:///etc/passwd"),
-        "/to-other": respond(status=307, Location=f"{second_odd_site.url}/secret"),
-        "/members": respond(status=403),
-        "/busy": respond(status=429),
-        "/down": respond(status=500),
-        "/bomb": respond(_bomb(), Content_Encoding="gzip"),
-    }
-    odd_site.routes |= routes
-    links = [
-        *routes,
-        f"{second_odd_site.url}/secret",
-        "ftp://x/y",
-        "data:image/png;base64,AA",
-        "//[x",
-    ]
-    odd_site.routes["/people/ada"] = listing(links, following="/pdf")
-    odd_site.routes["/pdf"] = respond(b"%PDF-1.7", Content_Type="application/pdf")
-    identities, sites = crawl_files([odd_site], max_image_bytes=50_000, timeout_s=0.7)
-    result = crawl(CrawlJob(identities=identities, sites=sites, out=tmp_path / "out"))
-
-    assert {path: cause for _, path, cause, _ in fates(tmp_path / "out", odd_site.url)} == {
-        "/fine": None,
-        "/moved": None,
-        "/empty": "empty",
-        "/large": "too_large",
-        "/endless": "too_large",
-        "/bomb": "too_large",
-        "/stalled": "timeout",
-        "/hung-up": "connection_failed",
-        "/loop": "too_many_redirects",
-        "/lost": "bad_redirect",
-        "/to-file": "bad_redirect",
-        "/to-other": "redirect_off_site",
-        "/members": "refused",
-        "/busy": "rate_limited",
-        "/down": "http_error",
-        f"{second_odd_site.url}/secret": "off_site",
-        "ftp://x/y": "unsupported_scheme",
-        "data:image/png;base64,AA": "unsupported_scheme",
-        "//[x": "bad_url",
-    }
-    assert result.counts.pages_failed == {"not_a_page": 1}
-    assert second_odd_site.requests == []
-    records = list(list_crawl(tmp_path / "out", "w"))
-    assert [r.source_uri for r in records] == [f"{odd_site.url}/fine", f"{odd_site.url}/moved"]
-    assert records[0].image_id == records[1].image_id
-    agents = {headers["User-Agent"] for headers in odd_site.headers}
-    assert len(agents) == 1
-    assert re.fullmatch(r"Winnow/\S+ \(\+mailto:team@example\.org\)", agents.pop())
-    assert not any("Cookie" in headers for headers in odd_site.headers)
-
-
-def _endless(handler: BaseHTTPRequestHandler) -> None:
-    """Send a body without an announced length until the other side hangs up."""
-    handler.send_response(200)
-    handler.send_header("Connection", "close")
-    handler.end_headers()
-    handler.close_connection = True
-    with suppress(ConnectionError):
-        for _ in range(10_000):
-            handler.wfile.write(b"\xff\xd8\xff" + b"x" * 9_997)
-
-
-def _bomb() -> bytes:
-    return gzip.compress(b"\xff\xd8\xff" + bytes(10_000_000))
-
-
-def test_addresses_that_are_not_public_are_never_connected_to(
-    odd_site, crawl_files, tmp_path: Path
-) -> None:
-    port = odd_site.host.rpartition(":")[2]
-    forms = [f"localhost:{port}", f"0x7f.1:{port}", f"0x7f000001:{port}"]
-    people = "identity,slug\nAda,ada\n"
-    identities, sites = crawl_files([odd_site] * len(forms), people, allow_private=False)
-    content = yaml.safe_load(sites.read_text())
-    for site, form in zip(content["sites"], forms, strict=True):
-        site |= {"start_url": f"http://{form}/people/{{slug}}", "allowed_hosts": [form]}
-    sites.write_text(yaml.safe_dump(content))
-    result = crawl(CrawlJob(identities=identities, sites=sites, out=tmp_path / "out"))
-    assert result.counts.pages_failed == {"private_address": len(forms)}
-    assert result.without_images == ("Ada",)
-    assert odd_site.requests == []
-
-
 def test_pages_of_several_sites_and_people_come_together(
     odd_site, second_odd_site, listing, respond, image_bytes, crawl_files, tmp_path: Path
 ) -> None:
@@ -305,83 +145,6 @@ def test_pages_of_several_sites_and_people_come_together(
 
 def _records(job: CrawlJob) -> list[ImageRecord]:
     return list(list_crawl(job.out, "w"))
-
-
-def test_an_interrupted_caller_stops_its_crawler_which_has_no_secrets(
-    small_web: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    seen: list[tuple[int, str]] = []
-
-    def interrupt(_counts: CrawlCounts) -> None:
-        threads = Path("/proc/self/task").glob("*/children")
-        pids = [int(pid) for thread in threads for pid in thread.read_text().split()]
-        crawlers_pid = [p for p in pids if b"crawlers.child" in _proc(p, "cmdline")]
-        seen.extend((pid, _proc(pid, "environ").decode()) for pid in crawlers_pid)
-        raise KeyboardInterrupt
-
-    with serve(small_web) as site:
-        files = write_crawl_files(site, tmp_path / "files")
-        job = CrawlJob(identities=files.identities, sites=files.sites, out=tmp_path / "out")
-        with pytest.raises(KeyboardInterrupt):
-            crawl(job, on_progress=interrupt)
-        ((pid, environment),) = seen
-        assert not Path(f"/proc/{pid}").exists()
-        assert "secret" not in environment
-        assert "PROXY" not in environment
-        assert crawl(job).counts.stored == 52
-
-
-def _proc(pid: int, name: str) -> bytes:
-    return Path(f"/proc/{pid}/{name}").read_bytes()
-
-
-def test_the_crawler_ends_with_a_caller_that_was_killed(small_web: Path, tmp_path: Path) -> None:
-    with serve(small_web, Faults(slow=52, slow_s=0.5)) as site:
-        files = write_crawl_files(site, tmp_path / "files")
-        job = CrawlJob(identities=files.identities, sites=files.sites, out=tmp_path / "out")
-        code = (
-            "from pathlib import Path; from crawlers.run import CrawlJob, crawl;"
-            f"crawl(CrawlJob(identities=Path({str(job.identities)!r}),"
-            f"sites=Path({str(job.sites)!r}), out=Path({str(job.out)!r})),"
-            "on_progress=lambda counts: print(counts.stored, flush=True))"
-        )
-        with subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=REPOSITORY
-        ) as caller:
-            assert caller.stdout is not None
-            caller.stdout.readline()
-            caller.kill()
-        # The next run waits for the lock that the orphan holds, so it would fail if that lived on.
-        assert crawl(job).counts.stored == 52
-        assert not [path for path, n in Counter(site.requests).items() if n > 2]
-
-
-def test_output_that_cannot_be_written_stops_the_crawl(small_web: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "raw").write_bytes(b"in the way")
-    with serve(small_web) as site:
-        files = write_crawl_files(site, tmp_path / "files")
-        job = CrawlJob(identities=files.identities, sites=files.sites, out=tmp_path / "out")
-        with pytest.raises(CrawlError, match=r"^crawl output cannot be written \(Not a directory"):
-            crawl(job)
-        (tmp_path / "out" / "raw").unlink()
-        assert crawl(job).counts.stored == 52
-        Path(next(list_crawl(job.out, "w")).location).unlink()
-        with pytest.raises(IntegrityError, match="is missing or cut off; run the crawl again"):
-            list(list_crawl(job.out, "w"))
-        assert crawl(job).counts.fetched == 1
-
-
-def test_a_damaged_ledger_is_one_clear_error(small_web: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / LEDGER_NAME).write_text("garbage\n")
-    with serve(small_web) as site:
-        files = write_crawl_files(site, tmp_path / "files")
-        job = CrawlJob(identities=files.identities, sites=files.sites, out=tmp_path / "out")
-        with pytest.raises(CrawlError, match=r"ledger.jsonl:1: not a ledger line"):
-            crawl(job)
 
 
 def test_requests_that_are_wrong_are_one_clear_error(tmp_path: Path) -> None:
