@@ -63,11 +63,13 @@ def find_layout(
         return BatchLayout.UNSUPPORTED
     if [output.size for output in together] != [2 * output.size for output in alone[0]]:
         return BatchLayout.UNSUPPORTED
-    for layout in (BatchLayout.PHOTO_BY_PHOTO, BatchLayout.CELL_BY_CELL):
-        split = split_batch(together, 2, anchors, layout)
-        if all(_same(split[index], alone[index]) for index in range(2)):
-            return layout
-    return BatchLayout.UNSUPPORTED
+    fitting = [
+        layout
+        for layout in (BatchLayout.PHOTO_BY_PHOTO, BatchLayout.CELL_BY_CELL)
+        if all(map(_same, split_batch(together, 2, anchors, layout), alone))
+    ]
+    # Where the answers are too alike to tell the layouts apart, nothing is assumed.
+    return fitting[0] if len(fitting) == 1 else BatchLayout.UNSUPPORTED
 
 
 def _same(rows: Outputs, alone: Outputs) -> bool:

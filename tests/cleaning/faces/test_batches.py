@@ -62,6 +62,13 @@ def test_a_network_that_answers_for_the_first_photo_only() -> None:
     assert find_layout(lambda blob: one_score(blob[:1]), (32, 32), 1) is BatchLayout.UNSUPPORTED
 
 
+def test_answers_too_alike_to_tell_the_layout() -> None:
+    def run(blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return [np.zeros((len(blob) * 8, 4), dtype=np.float32)]
+
+    assert find_layout(run, (32, 32), 2) is BatchLayout.UNSUPPORTED
+
+
 def test_a_network_that_mixes_the_photos() -> None:
     def run(blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return [scores + blob.std() * 10 * len(blob) for scores in one_score(blob)]
