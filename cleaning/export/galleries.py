@@ -166,7 +166,10 @@ def _offer(best: list[_Ranked], number: int, row: LedgerRow, order: Order) -> No
     """
     if row.face_id is None:
         return
-    ranked = (_rank(row, order), _lot(row), number, row)
+    rank = _rank(row, order)
+    if len(best) == PHOTOS_PER_GALLERY and rank < best[0][0]:
+        return
+    ranked = (rank, _lot(row), number, row)
     if len(best) < PHOTOS_PER_GALLERY:
         heapq.heappush(best, ranked)
     elif ranked > best[0]:

@@ -150,7 +150,12 @@ def _book(rows: Sequence[CandidateRow]) -> dict[str, object]:
         decision, decided_by = decision_cells(row)
         pairs.append({"cells": pair_cells(row), "decision": decision, "decided_by": decided_by})
     identity = hashlib.sha256(write_pairs(rows)).hexdigest()[:16]
-    return {"id": identity, "columns": list(COLUMNS), "pairs": pairs}
+    return {
+        "id": identity,
+        "columns": list(COLUMNS),
+        "pairs_per_page": PAIRS_PER_PAGE,
+        "pairs": pairs,
+    }
 
 
 def _faces_shown(rows: Iterable[CandidateRow], galleries: Mapping[str, Gallery]) -> set[str]:

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const book = JSON.parse(document.getElementById("book").textContent);
-  const cards = [...document.querySelectorAll(".pair")];
+  const cardOf = (i) => document.getElementById(`pair-${i + 1}`);
   const pages = [...document.querySelectorAll(".page")];
   const words = ["same", "different", "unsure"];
   const reviewer = document.getElementById("reviewer");
@@ -44,7 +44,7 @@
   };
 
   const paint = (i) => {
-    const card = cards[i];
+    const card = cardOf(i);
     for (const input of card.querySelectorAll("[type=radio]")) {
       input.checked = input.value === answers[i].word;
     }
@@ -63,8 +63,28 @@
     });
     document.getElementById("done").hidden = decided < total;
   };
+  // A page's cards wait in a template until it is opened, so that many pairs load quickly.
+  const build = (section, first) => {
+    const template = section.querySelector("template");
+    if (template) template.replaceWith(template.content);
+    if (section.dataset.built) return;
+    section.dataset.built = "yes";
+    [...section.querySelectorAll(".pair")].forEach((card, n) => equip(card, first + n));
+  };
+  const equip = (card, i) => {
+    const note = card.querySelector(".note");
+    note.value = answers[i].note;
+    note.addEventListener("input", () => { answers[i].note = note.value; remember(); });
+    card.addEventListener("change", (event) => {
+      if (event.target.type === "radio") answer(i, event.target.value);
+    });
+    card.addEventListener("pointerdown", () => focusOn(i, false));
+    card.querySelector(".clear").addEventListener("click", () => clear(i));
+    paint(i);
+  };
   const open = (wanted) => {
     page = Math.max(0, Math.min(pages.length - 1, wanted));
+    build(pages[page], page * book.pairs_per_page);
     pages.forEach((section, n) => { section.hidden = n !== page; });
     for (const label of document.querySelectorAll(".where")) {
       label.textContent = `Page ${page + 1} of ${pages.length}`;
@@ -75,11 +95,11 @@
     }
   };
   const focusOn = (i, scroll = true) => {
-    cards[current].classList.remove("current");
-    current = Math.max(0, Math.min(cards.length - 1, i));
-    const card = cards[current];
-    const home = pages.indexOf(card.closest(".page"));
+    cardOf(current)?.classList.remove("current");
+    current = Math.max(0, Math.min(answers.length - 1, i));
+    const home = Math.floor(current / book.pairs_per_page);
     if (home !== page) open(home);
+    const card = cardOf(current);
     card.classList.add("current");
     if (scroll) {
       card.focus({ preventScroll: true });
@@ -102,21 +122,10 @@
     return from;
   };
 
-  cards.forEach((card, i) => {
-    const note = card.querySelector(".note");
-    note.value = answers[i].note;
-    note.addEventListener("input", () => { answers[i].note = note.value; remember(); });
-    card.addEventListener("change", (event) => {
-      if (event.target.type === "radio") answer(i, event.target.value);
-    });
-    card.addEventListener("pointerdown", () => focusOn(i, false));
-    card.querySelector(".clear").addEventListener("click", () => clear(i));
-    paint(i);
-  });
   for (const button of document.querySelectorAll("[data-turn]")) {
     button.addEventListener("click", () => {
       open(page + Number(button.dataset.turn));
-      focusOn(cards.indexOf(pages[page].querySelector(".pair")));
+      focusOn(page * book.pairs_per_page);
       window.scrollTo(0, 0);
     });
   }
