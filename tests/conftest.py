@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,23 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process started in a session of its own, and whatever it started."""
-    for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 10)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        try:
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
-            continue
+@dataclass(frozen=True)
+class Running:
+    """A command in the background, in a session of its own."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> None:
+        """End it, and whatever it started."""
+        for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 10)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience)
 
 
-def wait_for(what: str, ready: Callable[[], bool], seconds: float) -> None:
-    """Ask until it is so; fail after ``seconds``."""
+def _wait_for(ready: Callable[[], Any], what: str, seconds: float) -> None:
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
@@ -53,13 +57,18 @@ def wait_for(what: str, ready: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.25)
 
 
-@dataclass
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., None]:
+    """``wait_for(ready, what, seconds)``: ask until it is so; fail after ``seconds``."""
+    return _wait_for
+
+
+@dataclass(frozen=True)
 class PrefectServer:
     """A Prefect server on a free loopback port, with everything it stores in ``home``."""
 
     home: Path
     port: int
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def api(self) -> str:
@@ -71,20 +80,19 @@ class PrefectServer:
         own = {"PREFECT_HOME": str(self.home), "PREFECT_API_URL": self.api}
         return os.environ | own | {"PYTHONUNBUFFERED": "1"}
 
-    def start(self, log: str, *arguments: str, cwd: Path | None = None) -> Path:
-        """Start a ``prefect`` command in the background; returns the path of its log."""
-        path = self.home / f"{log}.log"
-        with path.open("wb") as stream:
+    def start(self, name: str, *arguments: str, cwd: Path | None = None, **env: str) -> Running:
+        """Start a ``prefect`` command in the background; its log is ``<name>.log``."""
+        log = self.home / f"{name}.log"
+        with log.open("wb") as stream:
             process = subprocess.Popen(
                 [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-                env=self.environment,
+                env=self.environment | env,
                 cwd=cwd,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.processes.append(process)
-        return path
+        return Running(process, log)
 
     def run(self, *arguments: str, cwd: Path | None = None) -> str:
         """Run a ``prefect`` command to its end; returns what it printed."""
@@ -130,19 +138,10 @@ def free_port() -> int:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A real Prefect server, started once for the whole session."""
     server = PrefectServer(home=tmp_path_factory.mktemp("prefect"), port=free_port())
+    where = ("--host", "127.0.0.1", "--port", str(server.port))
+    running = server.start("server", "server", "start", "--no-ui", *where)
     try:
-        log = server.start(
-            "server",
-            "server",
-            "start",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(server.port),
-            "--no-ui",
-        )
-        wait_for(f"the Prefect server (see {log})", server.is_up, 60)
+        _wait_for(server.is_up, f"the Prefect server (see {running.log})", 60)
         yield server
     finally:
-        for process in reversed(server.processes):
-            stop(process)
+        running.stop()
