@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from cleaning.review.decisions import PENDING, Answer, Pair, ordered_pair
@@ -90,19 +90,20 @@ def decision_cells(row: CandidateRow) -> list[str]:
 def read_pairs(data: bytes, candidates: Iterable[CandidateRow], reading: Reading) -> list[Decision]:
     """Read the answers of a filled-in ``pairs.csv``, in the order of its rows.
 
-    Rows with an empty decision are skipped; rows and columns may come in any order, and only
-    identity_a, identity_b and decision are needed.
+    Rows with an empty decision are no answers, nor are rows that say what the candidate said
+    already: an old file must not undo what was decided since. Rows and columns may come in any
+    order, and only identity_a, identity_b and decision are needed.
 
     Args:
         data: the file's bytes.
-        candidates: the pairs that may be answered.
+        candidates: the pairs that may be answered, with the decisions the file was written with.
         reading: whose answers these are, and when they were read.
 
     Raises:
         RecipeError: for a wrong column, an unknown answer or pair, or two different answers to
             one pair; the line, the value found and what is allowed are named.
     """
-    known = {ordered_pair(row.identity_a, row.identity_b) for row in candidates}
+    known = {ordered_pair(row.identity_a, row.identity_b): row for row in candidates}
     answers: dict[Pair, tuple[Decision, int]] = {}
     for line, row in _rows(_text(data)):
         decision = _read_row(row, line, known, reading)
@@ -115,7 +116,13 @@ def read_pairs(data: bytes, candidates: Iterable[CandidateRow], reading: Reading
                 f"pairs.csv line {line}: {pair[0]!r} and {pair[1]!r} are {decision.decision!r} "
                 f"here but {first.decision!r} on line {first_line}; keep one of the two"
             )
-    return [decision for decision, _ in answers.values()]
+    return [
+        decision for pair, (decision, _) in answers.items() if not _repeats(decision, known[pair])
+    ]
+
+
+def _repeats(decision: Decision, row: CandidateRow) -> bool:
+    return (decision.decision, decision.decided_by) == (row.decision, row.decided_by)
 
 
 def _text(data: bytes) -> str:
@@ -184,12 +191,12 @@ def _by_column(header: Sequence[str], cells: Sequence[str], line: int) -> dict[s
 
 
 def _read_row(
-    row: dict[str, str], line: int, known: set[Pair], reading: Reading
+    row: dict[str, str], line: int, known: Collection[Pair], reading: Reading
 ) -> Decision | None:
-    pair = _known_pair(row["identity_a"], row["identity_b"], line, known)
     word = row["decision"].strip().lower()
     if not word:
         return None
+    pair = _known_pair(row["identity_a"], row["identity_b"], line, known)
     if word not in list(Answer):
         raise RecipeError(
             f"pairs.csv line {line}: decision {row['decision']!r} is not an answer; allowed are "
@@ -204,7 +211,7 @@ def _read_row(
     )
 
 
-def _known_pair(cell_a: str, cell_b: str, line: int, known: set[Pair]) -> Pair:
+def _known_pair(cell_a: str, cell_b: str, line: int, known: Collection[Pair]) -> Pair:
     pair = ordered_pair(from_cell(cell_a), from_cell(cell_b))
     if pair not in known:
         raise RecipeError(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -69,7 +70,10 @@ def test_answers_round_trip_exactly(pairs: list[tuple[str, str]], data: st.DataO
         for row in candidates
         if row.decision != "pending"
     ]
-    assert read_pairs(write_pairs(candidates), candidates, READING) == expected
+    undecided = [replace(row, decision="pending", decided_by=None) for row in candidates]
+    assert read_pairs(write_pairs(candidates), undecided, READING) == expected
+    # A file that nobody touched says nothing new.
+    assert read_pairs(write_pairs(candidates), candidates, READING) == []
 
 
 def test_file_as_written(candidate) -> None:
@@ -119,6 +123,18 @@ def test_columns_in_any_order_and_names_swapped(candidate) -> None:
 def test_a_pair_twice_with_one_answer_counts_once(candidate) -> None:
     data = b"identity_a,identity_b,decision\na,b,same\nb,a,same\na,b,\n"
     assert read_pairs(data, [candidate("a", "b")], READING) == [answered("a", "b", "same")]
+
+
+def test_another_person_or_answer_is_new_and_an_empty_row_says_nothing(candidate) -> None:
+    rows = [candidate("a", b, decision="same", decided_by="Ana") for b in "bcd"]
+    data = (
+        b"identity_a,identity_b,decision,decided_by\n"
+        b"a,b,same,Ben\na,c,unsure,Ana\na,d,same,Ana\na,gone,,\n"
+    )
+    assert read_pairs(data, rows, READING) == [
+        answered("a", "b", "same", by="Ben"),
+        answered("a", "c", "unsure", by="Ana"),
+    ]
 
 
 @pytest.mark.parametrize(
