@@ -29,9 +29,15 @@ def develop(rng: np.random.Generator, picture: Floats, harm: float) -> Image:
     return image
 
 
+def as_jpeg(image: Image, quality: int) -> bytes:
+    """Return the picture as a JPEG file of ``quality`` in [0, 100]."""
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return bytes(cv2.imencode(".jpg", image[..., ::-1], settings)[1].tobytes())
+
+
 def recompressed(image: Image, quality: int) -> Image:
     """Return the picture after JPEG at ``quality`` in [0, 100]."""
-    encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    encoded = np.frombuffer(as_jpeg(image, quality), dtype=np.uint8)
     decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
     return np.ascontiguousarray(decoded[..., ::-1])
 

@@ -26,9 +26,10 @@ import cv2
 import numpy as np
 
 from demo.arrays import Floats, Image
+from demo.casting import make_person, make_sibling
 from demo.develop import hold_object
 from demo.figure import render_figure
-from demo.person import Person, make_person, make_sibling
+from demo.person import Person
 from demo.photo import USUAL, Photo, make_light, on_the_day, random_shot, render_photo
 from demo.raster import Camera
 from demo.scene import add_clutter, make_background

@@ -60,7 +60,7 @@ class Conditions:
     face: tuple[float, float] = (0.30, 0.50)
     harm: float = 1.0
     occlusion: float = 0.07
-    clutter: float = 0.25
+    clutter: float = 0.06
     years: float = 3.0
     sharpness: float = 54.0
 
@@ -108,8 +108,8 @@ def make_light(rng: np.random.Generator) -> Light:
     side = rng.normal(0, 0.55)
     key = (float(np.clip(side, -1.1, 1.1)), float(rng.uniform(-0.85, -0.15)), 0.75)
     warmth = rng.normal(0, 0.07)
-    power = rng.uniform(0.68, 1.02)
-    sky = rng.uniform(0.26, 0.44)
+    power = rng.uniform(0.74, 1.04)
+    sky = rng.uniform(0.30, 0.46)
     fill = rng.uniform(0.10, 0.30)
     return Light(
         key=key,

@@ -46,9 +46,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from demo.arrays import Image
+from demo.casting import person_of
+from demo.develop import as_jpeg
 from demo.names import invent_names, not_a_person, sibling_name, slug, stage_name
-from demo.person import Person, make_person, make_sibling
 from demo.photo import USUAL, Photo, RenderedFace, render_photo
 
 
@@ -110,13 +110,6 @@ class Web:
 _COMPANY = 0.25  # share of photos that show somebody besides the subject
 _NEAR_COPY_SCALE = (0.7, 0.95)
 _PHOTO_SIZES = ((320, 256), (288, 288), (256, 320), (352, 288))
-
-
-def person_of(person_id: str) -> Person:
-    """Return the person behind an id: ``p<seed>``, or ``p<seed>s<seed>`` for a sibling."""
-    elder, _, younger = person_id.removeprefix("p").partition("s")
-    person = make_person(int(elder), f"p{elder}")
-    return make_sibling(person, int(younger), person_id) if younger else person
 
 
 def plan_web(seed: int, people: int = 24, photos_per_person: int = 16) -> Web:
@@ -257,7 +250,7 @@ def _taken(photo: WebPhoto) -> tuple[Photo, bytes]:
         size = (288, 384)
     people = [person_of(person_id) for person_id in photo.cast]
     rendered = render_photo(people, photo.photo_seed, size=size, conditions=USUAL)
-    return rendered, _jpeg(rendered.image, 88)
+    return rendered, as_jpeg(rendered.image, 88)
 
 
 def _copied(photo: WebPhoto, done: Mapping[str, tuple[Photo, bytes]]) -> tuple[Photo, bytes]:
@@ -272,7 +265,7 @@ def _copied(photo: WebPhoto, done: Mapping[str, tuple[Photo, bytes]]) -> tuple[P
     sx, sy = width / original.image.shape[1], height / original.image.shape[0]
     faces = tuple(_scaled(face, sx, sy) for face in original.faces)
     image = np.asarray(small, dtype=np.uint8)
-    return Photo(image=image, faces=faces), _jpeg(image, 72)
+    return Photo(image=image, faces=faces), as_jpeg(image, 72)
 
 
 def _scaled(face: RenderedFace, sx: float, sy: float) -> RenderedFace:
@@ -282,11 +275,6 @@ def _scaled(face: RenderedFace, sx: float, sy: float) -> RenderedFace:
         box=(x1 * sx, y1 * sy, x2 * sx, y2 * sy),
         landmarks=face.landmarks * np.array([sx, sy], dtype=np.float32),
     )
-
-
-def _jpeg(image: Image, quality: int) -> bytes:
-    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    return bytes(cv2.imencode(".jpg", image[..., ::-1], settings)[1].tobytes())
 
 
 def _truth(web: Web, written: Mapping[str, _Written]) -> dict[str, Any]:
