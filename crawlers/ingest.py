@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from crawlers.folder import list_folder
+from crawlers.folder import list_folder, survey_folder
 from crawlers.run import list_crawl
 from facedata.errors import SourceError
 from facedata.recipe import Recipe
@@ -23,16 +24,17 @@ def crawl_folder(source_name: str) -> str:
     return f"crawl/{source_name}"
 
 
-def ingest(storage: Storage, recipe: Recipe) -> StageResult:
+def ingest(storage: Storage, recipe: Recipe, warn: Callable[[str], None]) -> StageResult:
     """List all sources again and store the table when it is new.
 
-    The fact ``claims`` is the digest of who claims which bytes; unlike the table it does not
-    depend on where the files lie, so later stages are keyed by it.
+    ``warn`` is told what was left out, and which people have no image. The fact ``claims`` is the
+    digest of who claims which bytes; unlike the table it does not depend on where the files lie,
+    so later stages are keyed by it.
 
     Raises:
         SourceError: when a source is missing or all of them together hold no image.
     """
-    rows = _list_sources(storage, recipe)
+    rows = _list_sources(storage, recipe, warn)
     if not rows:
         raise SourceError(
             f"recipe {recipe.name}: the sources hold no image; "
@@ -43,11 +45,17 @@ def ingest(storage: Storage, recipe: Recipe) -> StageResult:
     return run_stage(storage, STAGE, key, lambda: _output(rows, claims))
 
 
-def _list_sources(storage: Storage, recipe: Recipe) -> list[ImageRecord]:
+def _list_sources(
+    storage: Storage, recipe: Recipe, warn: Callable[[str], None]
+) -> list[ImageRecord]:
     rows: list[ImageRecord] = []
     for name, source in zip(recipe.source_names(), recipe.sources, strict=True):
         if source.folder:
-            rows.extend(list_folder(Path(source.folder.path), name))
+            folder = Path(source.folder.path)
+            survey = survey_folder(folder)
+            for warning in survey.warnings():
+                warn(warning)
+            rows.extend(list_folder(folder, name, survey))
         else:
             rows.extend(list_crawl(storage.local_path(crawl_folder(name)), name))
     return sorted(rows, key=lambda r: (r.claimed_identity, r.source, r.source_uri))

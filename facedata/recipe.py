@@ -36,6 +36,8 @@ class CrawlSource(_Model):
     spider: Literal["gallery"] = "gallery"
     identities: str
     sites: str
+    retry_failed: bool = False
+    """Ask again for what failed in an earlier run."""
 
 
 class Source(_Model):
@@ -81,7 +83,8 @@ class InterOptions(_Model):
     target_fmr: Annotated[float, Field(gt=0.0, lt=0.1)] = 1.0e-6
     """With ``auto``: accepted share of different-person face pairs above the threshold."""
     pending: Literal["keep-separate", "hold-out"] = "keep-separate"
-    """What happens to the two identities of an undecided or unsure candidate."""
+    """What happens to an undecided or unsure candidate: both identities stay, or the smaller one
+    is held."""
 
 
 class ReviewOptions(_Model):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import fsspec
 import pyarrow as pa
@@ -28,7 +29,8 @@ class Storage:
     """The files below one root, a local folder or an fsspec URL such as ``s3://bucket/set``."""
 
     def __init__(self, root: str | Path) -> None:
-        self._fs, self._root = fsspec.core.url_to_fs(str(root))
+        # Another process may have written: listings are never taken from memory.
+        self._fs, self._root = fsspec.core.url_to_fs(str(root), use_listings_cache=False)
         self.root = str(root)
         self.is_local = "file" in _protocols(self._fs)
 
@@ -205,3 +207,24 @@ def _open_local(path: Path) -> Iterator[BinaryIO]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_location(location: str) -> bytes:
+    """The bytes at an ``ImageRecord.location``: a local path, a ``file:`` URI or an fsspec URL.
+
+    Raises:
+        StorageError: when it cannot be read.
+    """
+    try:
+        if location.startswith("file:"):
+            return Path(os.fsdecode(unquote_to_bytes(urlsplit(location).path))).read_bytes()
+        if "://" not in location:
+            return Path(location).read_bytes()
+        with fsspec.open(location, "rb") as stream:
+            data: bytes = stream.read()
+            return data
+    except OSError as error:
+        raise StorageError(
+            f"image {location}: cannot be read ({error.strerror or error}); "
+            "put it back, or run again to list the source anew"
+        ) from error

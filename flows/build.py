@@ -91,7 +91,7 @@ def _run(job: Job, runner: Runner, until: str, reporter: Reporter) -> dict[str, 
     summary.add("crawl", crawled)
     if summary.reached("crawl"):
         return summary.result()
-    images = ingest_task(job)
+    images = ingest_task(job, reporter)
     summary.add_stage(images)
     if summary.reached("ingest"):
         return summary.result()

@@ -88,21 +88,28 @@ def crawl(job: Job, reporter: Reporter) -> dict[str, Any]:
                 identities=Path(source.crawl.identities),
                 sites=Path(source.crawl.sites),
                 out=job.storage().local_path(ingest_stage.crawl_folder(name)),
+                retry_failed=source.crawl.retry_failed,
             ),
             on_progress=say,
         )
+        if result.without_images:
+            missing = ", ".join(result.without_images[:5])
+            count = len(result.without_images)
+            reporter.say(f"crawl {name}: no image for {count} listed people: {missing}")
         counts[name] = {
             "requested": result.counts.requested,
             "stored": result.counts.stored,
             "failed": dict(result.counts.failed),
+            "pages_failed": dict(result.counts.pages_failed),
+            "without_images": list(result.without_images),
             "fetched_now": result.counts.fetched,
         }
     return counts
 
 
-def ingest(job: Job) -> StageResult:
+def ingest(job: Job, reporter: Reporter) -> StageResult:
     """List every image of every source."""
-    return ingest_stage.ingest(job.storage(), job.resolved)
+    return ingest_stage.ingest(job.storage(), job.resolved, reporter.say)
 
 
 def partition(job: Job, ingested: StageResult) -> list[Locations]:
@@ -136,8 +143,13 @@ def intra(build: Build) -> StageResult:
 
 def inter(build: Build, intra: StageResult) -> StageResult:
     """Find merge candidates."""
-    threshold = intra_stage.inter_threshold(build.job.recipe, intra)
-    return inter_stage.find_candidates(build.job.storage(), intra, build.measured, threshold)
+    given = inter_stage.InterInput(
+        intra=intra,
+        measured=build.measured,
+        options=build.job.recipe.inter,
+        seed=build.job.recipe.seed,
+    )
+    return inter_stage.find_candidates(build.job.storage(), given)
 
 
 def review(
@@ -168,6 +180,7 @@ def release(build: Build, intra: StageResult, inter: StageResult) -> Released:
         images=build.images,
         rows=storage.read_records(intra.path(intra_stage.LEDGER), LedgerRow),
         intra=intra,
+        inter=inter,
         candidates=storage.read_records(inter.path(inter_stage.CANDIDATES), CandidateRow),
         faces=build.faces,
         measured=build.measured,

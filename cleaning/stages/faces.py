@@ -7,15 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-import fsspec
-
 from cleaning.faces.config import FacesConfig
 from cleaning.faces.measure import measure_photos
 from cleaning.faces.pack import ModelPack
-from facedata.errors import IntegrityError, StorageError
+from facedata.errors import IntegrityError
 from facedata.records import FaceRecord, PhotoRecord, to_parquet
 from facedata.stages import StageOutput, StageResult, run_stage, stage_key
-from facedata.storage import Storage
+from facedata.storage import Storage, read_location
 
 STAGE = "faces"
 STAGE_VERSION = 1
@@ -68,14 +66,7 @@ def _problems(photos: Sequence[PhotoRecord]) -> dict[str, int]:
 
 def _read_images(locations: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
     for image_id, location in sorted(locations.items()):
-        try:
-            with fsspec.open(location, "rb") as stream:
-                data: bytes = stream.read()
-        except OSError as error:
-            raise StorageError(
-                f"image {location}: cannot be read ({error.strerror or error}); "
-                "put it back, or run again to list the source anew"
-            ) from error
+        data = read_location(location)
         if hashlib.sha256(data).hexdigest() != image_id:
             raise IntegrityError(
                 f"image {location}: changed since the source was listed; run again"

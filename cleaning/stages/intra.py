@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,6 @@ def clean(storage: Storage, given: IntraInput) -> StageResult:
     options = given.recipe.intra
     settings = {
         "intra": options.model_dump(mode="json", exclude={"min_photos"}),
-        "target_fmr": given.recipe.inter.target_fmr,
         "near_duplicates": given.recipe.faces.near_duplicates,
         "seed": given.recipe.seed,
     }
@@ -56,13 +54,6 @@ def clean(storage: Storage, given: IntraInput) -> StageResult:
     }
     key = stage_key(STAGE, STAGE_VERSION, settings, inputs)
     return run_stage(storage, STAGE, key, lambda: _clean(storage, given))
-
-
-def inter_threshold(recipe: Recipe, intra: StageResult) -> float:
-    """The similarity from which two identities are a merge candidate."""
-    if recipe.inter.threshold != "auto":
-        return recipe.inter.threshold
-    return float(intra.facts["calibration"]["candidate"])
 
 
 def _clean(storage: Storage, given: IntraInput) -> StageOutput:
@@ -77,7 +68,7 @@ def _clean(storage: Storage, given: IntraInput) -> StageOutput:
         files={LEDGER: to_parquet(LedgerRow, rows)},
         counts={"images": len(rows), **count_outcomes(rows), **count_reasons(rows)},
         facts={
-            "calibration": _calibration_facts(result, given.recipe.inter.target_fmr),
+            "calibration": {**asdict(result.calibration), "rounds": result.rounds},
             "held": {claims.names[i]: reason.value for i, reason in held if reason is not None},
             "copies": copies.counts(),
         },
@@ -196,13 +187,3 @@ def _row(image: ImageRecord, reason: Reason) -> LedgerRow:
         det_score=None,
         similarity=None,
     )
-
-
-def _calibration_facts(result: IntraResult, target_fmr: float) -> dict[str, Any]:
-    """Thresholds and their evidence, as JSON values for later stages and the report."""
-    calibration = result.calibration
-    return {
-        **asdict(calibration),
-        "candidate": calibration.pairs.different.similarity_at(target_fmr),
-        "rounds": result.rounds,
-    }

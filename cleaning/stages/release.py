@@ -62,6 +62,7 @@ class ReleaseInput:
     rows: Sequence[LedgerRow]
     """The ledger as the intra-class stage left it, row-aligned with ``images``."""
     intra: StageResult
+    inter: StageResult
     candidates: Sequence[CandidateRow]
     faces: Sequence[StageResult]
     measured: Measured
@@ -192,6 +193,7 @@ def _report_input(
         measured=given.measured,
         models=given.models,
         calibration=given.intra.facts["calibration"],
+        candidate_threshold=given.inter.facts["threshold"],
         copies=given.intra.facts["copies"],
         crops=CropReader(storage, given.faces),
     )

@@ -43,6 +43,7 @@ class ReportInput:
     measured: Measured
     models: Mapping[str, str]
     calibration: Mapping[str, Any]
+    candidate_threshold: float
     copies: Mapping[str, int]
     crops: CropReader
 
@@ -102,16 +103,11 @@ def _thresholds(given: ReportInput) -> list[ThresholdFact]:
         ThresholdFact(name="Moving", value=calibration["move"], origin=_CALIBRATED),
         ThresholdFact(
             name="Merge candidate",
-            value=_candidate_threshold(given),
+            value=given.candidate_threshold,
             origin=candidate_origin,
             facts=(("target false-match rate", f"{recipe.inter.target_fmr:g}"),),
         ),
     ]
-
-
-def _candidate_threshold(given: ReportInput) -> float:
-    fixed = given.recipe.inter.threshold
-    return float(given.calibration["candidate"] if fixed == "auto" else fixed)
 
 
 def _histograms(given: ReportInput) -> list[Histogram]:
@@ -154,7 +150,7 @@ def _between_faces(given: ReportInput) -> list[Histogram]:
             },
             [
                 Threshold(label="First cut", value=given.calibration["cut"]),
-                Threshold(label="Merge candidate", value=_candidate_threshold(given)),
+                Threshold(label="Merge candidate", value=given.candidate_threshold),
             ],
         )
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
 from facedata.records import LedgerRow
-from facedata.storage import Storage
+from facedata.storage import Storage, read_location
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -52,13 +52,18 @@ def test_records_come_back(storage: Storage) -> None:
     assert storage.read_records("ledger.parquet", LedgerRow) == rows
 
 
+def write_torn(storage: Storage, path: str) -> None:
+    with storage.open_write(path) as stream:
+        stream.write(b"1")
+        raise IntegrityError("the data behind it is damaged")
+
+
 def test_a_stream_that_fails_leaves_no_file(storage: Storage) -> None:
     with storage.open_write("a/whole.tar") as stream:
         stream.write(b"12")
     assert storage.read("a/whole.tar") == b"12"
-    with pytest.raises(ZeroDivisionError), storage.open_write("a/torn.tar") as stream:
-        stream.write(b"1")
-        raise ZeroDivisionError
+    with pytest.raises(IntegrityError):
+        write_torn(storage, "a/torn.tar")
     if storage.is_local:
         assert storage.names("a") == ["whole.tar"]
 
@@ -121,3 +126,17 @@ def test_a_read_only_disk_is_a_wrong_workspace(tmp_path: Path) -> None:
             Storage(tmp_path).write("a.bin", b"x")
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize("name", [b"plain.jpg", b"a::b #1 %41.jpg", b"caf\xe9.jpg"])
+def test_a_location_is_read_whatever_its_name(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(b"photo")
+    text = str(path)
+    location = text if text.isprintable() and text.isascii() else path.as_uri()
+    assert read_location(location) == b"photo"
+
+
+def test_a_missing_location_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"none.jpg: cannot be read"):
+        read_location(str(tmp_path / "none.jpg"))
