@@ -22,14 +22,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """The judgement on each claim; all arrays int64 (c,).
+    """The judgement on each claim; all arrays (c,).
 
-    ``stay_row``: the face that stays in the claimed class, −1 for none. ``move_row`` and
-    ``move_identity``: the face that belongs to another class, and that class's number, −1 for
-    none; never set where ``stay_row`` is.
+    ``stay_row`` int64: the face that stays in the claimed class, −1 for none. ``move_row`` and
+    ``move_identity`` int64: the face that belongs to another class, and that class's number, −1
+    for none; never set where ``stay_row`` is. ``doubtful`` bool: two people in the photo fit
+    the claimed class about equally, so neither stays.
     """
 
     stay_row: IntArray
+    doubtful: BoolArray
     move_row: IntArray
     move_identity: IntArray
 
@@ -38,7 +40,7 @@ def assign(
     problem: Problem, evidence: Evidence, centres: Centres, limits: Calibration
 ) -> Assignment:
     """Judge every claim on the evidence of its faces."""
-    stay_row = _staying(problem, evidence, centres, limits)
+    stay_row, doubtful = _staying(problem, evidence, centres, limits)
     homeless = stay_row[problem.claims.of_row] < 0
     # A class's only photo speaks for the class: its match elsewhere is a merge candidate.
     free = problem.class_photos[problem.row_class] > 1
@@ -47,20 +49,22 @@ def assign(
     leads = np.flatnonzero(_leading(evidence, centres, limits) & allowed)
     move_row = best_rows(problem, evidence.others.similarity[leads, 0], leads)
     move_identity = np.where(move_row >= 0, evidence.others.identity[move_row, 0], -1)
-    return Assignment(stay_row=stay_row, move_row=move_row, move_identity=move_identity)
+    return Assignment(
+        stay_row=stay_row, doubtful=doubtful, move_row=move_row, move_identity=move_identity
+    )
 
 
 def _staying(
     problem: Problem, evidence: Evidence, centres: Centres, limits: Calibration
-) -> IntArray:
+) -> tuple[IntArray, BoolArray]:
     own = evidence.own.similarity
     floor = np.where(problem.leading, limits.readmit, limits.readmit_bystander)
     fits = own >= floor
     rows = np.flatnonzero(fits)
     rows = rows[~_beaten(problem, evidence, centres, limits, rows)]
     best = best_rows(problem, own[rows], rows)
-    _clear_doubtful(problem, own, fits, best, limits)
-    return best
+    doubtful = _doubtful(problem, own, fits, best, limits)
+    return np.where(doubtful, -1, best), doubtful
 
 
 def _beaten(
@@ -73,10 +77,10 @@ def _beaten(
     return beaten
 
 
-def _clear_doubtful(
+def _doubtful(
     problem: Problem, own: FloatArray, fits: BoolArray, best: IntArray, limits: Calibration
-) -> None:
-    """Take back the choice in photos where two people fit about equally, neither surely."""
+) -> BoolArray:
+    """Claims (c,) in whose photo two people fit about equally, and neither surely."""
     others = fits.copy()
     others[best[best >= 0]] = False
     rows = np.flatnonzero(others)
@@ -88,7 +92,9 @@ def _clear_doubtful(
     faces = problem.faces.embeddings
     alike = np.einsum("nd,nd->n", faces[first], faces[second])
     # Two boxes on one face, or a mirror: whichever is taken, it is the person.
-    best[both[close & unsure & (alike < limits.same_pair)]] = -1
+    doubtful = np.zeros(len(best), dtype=bool)
+    doubtful[both[close & unsure & (alike < limits.same_pair)]] = True
+    return doubtful
 
 
 def _leading(evidence: Evidence, centres: Centres, limits: Calibration) -> BoolArray:

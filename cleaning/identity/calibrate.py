@@ -30,6 +30,8 @@ MOVE_RATE = 1e-3
 _MOVE_RATE_PER_CLASS = 1e-4
 _CUT_CEILING = 0.6
 """The cut lies at most this far from the different-person towards the same-person level."""
+_MARGIN_SCALES = 1.5
+_MARGIN_SHARE = 0.2
 _SAME_PERSON_SHARE = 2.0 / 3.0
 
 _PAIR_ROWS = 3000
@@ -95,12 +97,17 @@ class Calibration:
 
 
 def calibrate_pairs(
-    embeddings: FloatArray, photo: IntArray, identity: IntArray, seed: int
+    embeddings: FloatArray,
+    photo: IntArray,
+    identity: IntArray,
+    seed: int,
+    prior: Tail | None = None,
 ) -> PairCalibration:
     """Measure pairs of faces from different classes and from the same class.
 
     Args are rows of one face set: embeddings float32 (n, d), photo and identity int64 (n,).
-    At most 3,000 rows are drawn, evenly over the classes.
+    At most 3,000 rows are drawn, evenly over the classes. With a single class, the people who
+    share a photo are the different ones; with too few of them, ``prior`` is assumed.
     """
     rows = _sample_rows(identity, _PAIR_ROWS, np.random.default_rng(seed))
     similarity = embeddings[rows] @ embeddings[rows].T
@@ -110,7 +117,7 @@ def calibrate_pairs(
     across = similarity[upper & ~same_class & ~same_photo]
     if not len(across):
         across = similarity[upper & same_photo]
-    different = fit_tail(across, prior_tail(embeddings.shape[1]))
+    different = fit_tail(across, prior or prior_tail(embeddings.shape[1]))
     inside = similarity[upper & same_class & ~same_photo]
     matches = inside[inside > different.similarity_at(1e-4)]
     if not len(matches):
@@ -140,13 +147,19 @@ def calibrate_centres(
         readmit=readmit,
         readmit_bystander=different.similarity_at(READMIT_RATE * _BYSTANDER_FACTOR),
         move=different.similarity_at(min(MOVE_RATE / classes, _MOVE_RATE_PER_CLASS)),
-        margin=1.5 * different.scale,
+        margin=_margin(pairs, different),
         sure=float(np.quantile(found, 0.1)) if len(found) else pairs.same_median,
         same_person=pairs.same_person(),
         same_pair=pairs.same_quartile,
         pairs=pairs,
         centres=different,
     )
+
+
+def _margin(pairs: PairCalibration, different: Tail) -> float:
+    """How far one class must lead: beyond chance, but attainable where people lie close."""
+    level = pairs.same_median - pairs.different.location
+    return min(_MARGIN_SCALES * different.scale, _MARGIN_SHARE * level)
 
 
 def _to_other_centres(core: CoreFaces, centres: Centres, rng: np.random.Generator) -> FloatArray:

@@ -93,7 +93,7 @@ def _fit_maxima(
     embeddings: FloatArray, identity: IntArray, different: Tail, seed: int
 ) -> tuple[Tail, float]:
     """The tail of size-corrected maxima, and the correction's slope per ln(m·n)."""
-    slope = _EXTREMAL_INDEX * different.decay
+    slope = _EXTREMAL_INDEX * different.gap / math.log(10)
     sample = _sample_classes(identity, np.random.default_rng(seed))
     maxima, log_size = _class_pair_maxima(embeddings[sample], identity[sample])
     if len(maxima) < _MIN_CLASS_PAIRS:
@@ -165,9 +165,8 @@ def _size_pairs(identity: IntArray) -> npt.NDArray[np.float64]:
 def _expected(
     maxima: Tail, slope: float, sizes: npt.NDArray[np.float64], similarity: float
 ) -> float:
-    corrected = similarity - slope * sizes[:, 0]
-    rate = maxima.start_rate * np.exp(-(corrected - maxima.start) / maxima.decay)
-    return float((np.minimum(rate, 1.0) * sizes[:, 1]).sum())
+    rates = maxima.rates_at(similarity - slope * sizes[:, 0])
+    return float((rates * sizes[:, 1]).sum())
 
 
 def _solve(maxima: Tail, slope: float, sizes: npt.NDArray[np.float64], expected: float) -> float:

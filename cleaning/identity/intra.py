@@ -76,7 +76,8 @@ def clean_identities(faces: FaceSet, config: IntraConfig, seed: int) -> IntraRes
     first = run_pass(problem, config, pairs, seed)
     clean = core_faces(problem, first.judgement.assignment.stay_row)
     if len(clean.rows):
-        pairs = calibrate_pairs(clean.embeddings, faces.photo[clean.rows], clean.identity, seed)
+        photo, known = faces.photo[clean.rows], pairs.different
+        pairs = calibrate_pairs(clean.embeddings, photo, clean.identity, seed, prior=known)
     return _report(problem, run_pass(problem, config, pairs, seed))
 
 
@@ -170,8 +171,9 @@ def _shown_faces(
     nearest = best_rows(problem, own, np.arange(len(own)))
     shown = np.where(face >= 0, face, nearest)
     similarity = np.where(moves, evidence.others.similarity[shown, 0], own[shown])
-    known = np.where(similarity > -1.0, similarity, np.nan).astype(np.float32)
-    return shown, known
+    known = np.where(similarity > -1.0, similarity, np.nan)
+    # Matrix products differ in their last bits between machines; the report must not.
+    return shown, np.round(known, 5).astype(np.float32)
 
 
 def _class_facts(problem: Problem, settled: Pass, final: IntArray, kept: BoolArray) -> ClassFacts:

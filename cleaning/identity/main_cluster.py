@@ -27,7 +27,9 @@ _CLEAR_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """The clusters of all classes; cluster ids run over all classes, 0 … k − 1.
+    """The clusters of all classes, cut at ``threshold`` similarity.
+
+    Cluster ids run over all classes, 0 … k − 1.
 
     ``of_row`` int64 (n,); per cluster: ``identity``, ``photos`` (distinct) and ``own_photos``
     (those that hold no face of the class's main cluster), int64 (k,); ``leading`` int64 (k,)
@@ -35,6 +37,7 @@ class Cut:
     (k,).
     """
 
+    threshold: float
     of_row: IntArray
     identity: IntArray
     photos: IntArray
@@ -68,8 +71,8 @@ def cluster_classes(
     return labels
 
 
-def describe_cut(problem: Problem, of_row: IntArray) -> Cut:
-    """Count and sum the clusters ``of_row`` int64 (n,) of a problem's faces."""
+def describe_cut(problem: Problem, of_row: IntArray, threshold: float) -> Cut:
+    """Count and sum the clusters ``of_row`` int64 (n,) that a cut at ``threshold`` gave."""
     claim = problem.claims.of_row
     count = int(of_row.max()) + 1 if len(of_row) else 0
     size = np.bincount(of_row, minlength=count).astype(np.int64)
@@ -78,6 +81,7 @@ def describe_cut(problem: Problem, of_row: IntArray) -> Cut:
     photo_pairs = np.unique(np.stack([of_row, claim], axis=1), axis=0)
     photos = np.bincount(photo_pairs[:, 0], minlength=count).astype(np.int64)
     cut = Cut(
+        threshold=threshold,
         of_row=of_row,
         identity=of_cluster,
         photos=photos,

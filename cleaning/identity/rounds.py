@@ -20,6 +20,7 @@ from cleaning.identity.main_cluster import (
     largest_clusters,
 )
 from cleaning.identity.problem import Problem, best_rows, core_faces
+from cleaning.identity.second_clusters import settle_groups
 
 _MAX_ROUNDS = 6
 _MIN_PHOTOS = 2
@@ -61,8 +62,7 @@ class Pass:
 
 def run_pass(problem: Problem, config: IntraConfig, pairs: PairCalibration, seed: int) -> Pass:
     """Cut every class, then judge photos and rebuild classes until nothing changes."""
-    threshold = pairs.cut(config.method) if config.threshold is None else config.threshold
-    cut, mains = _first_cut(problem, config, pairs, threshold)
+    cut, mains = _first_cut(problem, config, pairs)
     main_row = _main_rows(problem, cut, mains.cluster)
     unclear = (_photos_per_class(problem, main_row) < _MIN_PHOTOS) & config.hold
     stay_row = _without(problem, main_row, unclear)
@@ -70,7 +70,7 @@ def run_pass(problem: Problem, config: IntraConfig, pairs: PairCalibration, seed
     settled = False
     while not settled and rounds < _MAX_ROUNDS:
         rounds += 1
-        judgement = _judge(problem, stay_row, pairs, threshold, seed)
+        judgement = _judge(problem, cut, stay_row, pairs, seed)
         judgement = _limit(judgement, config, main_row)
         runner_up = _runner_up(problem, cut, judgement.assignment)
         lost = unclear | (_unclear(problem, judgement.assignment, runner_up) & config.hold)
@@ -89,11 +89,12 @@ def run_pass(problem: Problem, config: IntraConfig, pairs: PairCalibration, seed
 
 
 def _first_cut(
-    problem: Problem, config: IntraConfig, pairs: PairCalibration, threshold: float
+    problem: Problem, config: IntraConfig, pairs: PairCalibration
 ) -> tuple[Cut, MainClusters]:
-    faces = problem.faces
-    of_row = cluster_classes(faces.embeddings, problem.row_class, threshold, config.method)
-    cut = describe_cut(problem, of_row)
+    threshold = pairs.cut(config.method) if config.threshold is None else config.threshold
+    embeddings = problem.faces.embeddings
+    of_row = cluster_classes(embeddings, problem.row_class, threshold, config.method)
+    cut = describe_cut(problem, of_row, threshold)
     if config.hold:
         return cut, find_main_clusters(cut, problem.class_photos, pairs.same_person())
     largest = largest_clusters(cut)
@@ -109,7 +110,7 @@ def _main_rows(problem: Problem, cut: Cut, main: IntArray) -> IntArray:
 
 
 def _judge(
-    problem: Problem, stay_row: IntArray, pairs: PairCalibration, threshold: float, seed: int
+    problem: Problem, cut: Cut, stay_row: IntArray, pairs: PairCalibration, seed: int
 ) -> Judgement:
     faces, claim = problem.faces, problem.claims.of_row
     core = core_faces(problem, stay_row)
@@ -121,9 +122,10 @@ def _judge(
         own=own_similarity(faces.embeddings, problem.row_class, excluded, centres),
         others=nearest_others(faces.embeddings, problem.barred[claim], centres),
     )
-    limits = calibrate_centres(core, centres, pairs, threshold, seed)
+    limits = calibrate_centres(core, centres, pairs, cut.threshold, seed)
+    found = assign(problem, evidence, centres, limits)
     return Judgement(
-        assignment=assign(problem, evidence, centres, limits),
+        assignment=settle_groups(problem, cut.of_row, found, evidence, centres, limits),
         evidence=evidence,
         calibration=limits,
     )
