@@ -220,6 +220,8 @@ class Decision:
     decision: str
     decided_by: str
     decided_at: str
+    note: str = ""
+    """What the person wrote beside the answer."""
 
     SCHEMA: ClassVar[pa.Schema] = pa.schema(
         [
@@ -228,6 +230,7 @@ class Decision:
             pa.field("decision", pa.string(), nullable=False),
             pa.field("decided_by", pa.string(), nullable=False),
             pa.field("decided_at", pa.string(), nullable=False),
+            pa.field("note", pa.string(), nullable=False),
         ]
     )
 

@@ -1,7 +1,7 @@
 """Files of a workspace on any fsspec file system, written whole or not at all.
 
 Paths are POSIX and relative to the root; one that is absolute or climbs out with ``..`` is
-refused. On a local disk a file is written beside its place and renamed; object stores put whole
+refused. On a local disk a file is written in ``tmp/`` and renamed; object stores put whole
 objects. Nothing here deletes outside the root.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,8 @@ import pyarrow.parquet as pq
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
 from facedata.records import R, from_parquet, to_parquet
 
-_TEMPORARY = ".part-"
+TEMPORARY = "tmp"
+"""Folder below a local root where files are written before they are whole."""
 
 
 class Storage:
@@ -90,7 +92,7 @@ class Storage:
             if not self.is_local:
                 self._fs.pipe_file(full, data)
                 return
-            with _open_local(Path(full)) as stream:
+            with _open_local(Path(full), Path(self.path(TEMPORARY))) as stream:
                 stream.write(data)
 
     @contextmanager
@@ -102,7 +104,7 @@ class Storage:
                 with self._fs.open(full, "wb") as stream:
                     yield stream
                 return
-            with _open_local(Path(full)) as stream:
+            with _open_local(Path(full), Path(self.path(TEMPORARY))) as stream:
                 yield stream
 
     def append(self, relative: str, data: bytes) -> None:
@@ -128,7 +130,7 @@ class Storage:
             found = {
                 str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in self._fs.ls(full, False)
             }
-            return sorted(name for name in found if not name.startswith(_TEMPORARY))
+            return sorted(found)
 
     def size(self, relative: str) -> int:
         """Size of a file in bytes."""
@@ -196,17 +198,27 @@ def _protocols(fs: Any) -> tuple[str, ...]:
 
 
 @contextmanager
-def _open_local(path: Path) -> Iterator[BinaryIO]:
+def _open_local(path: Path, waiting: Path) -> Iterator[BinaryIO]:
+    """Write in the folder ``waiting``, on the same disk, and move the whole file to its place."""
+    waiting.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name[-100:]}")
+    descriptor, name = tempfile.mkstemp(dir=waiting)
+    part = Path(name)
     try:
-        with part.open("wb") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+        part.chmod(0o666 & ~_umask())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
 
 
 def read_location(location: str) -> bytes:

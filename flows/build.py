@@ -20,6 +20,7 @@ from prefect.tasks import Task
 
 from cleaning.review.pairs_csv import Reading
 from facedata.errors import RequestError, StorageError
+from facedata.lock import hold_workspace
 from facedata.stages import StageResult
 from facedata.versions import manifest_path
 from flows import steps
@@ -81,7 +82,7 @@ def build(
     if until not in STAGES:
         raise RequestError(f"stage {until!r} is unknown; allowed: {', '.join(STAGES)}")
     job = open_job(recipe, workspace)
-    with Reporter() as reporter:
+    with hold_workspace(job.storage()), Reporter() as reporter:
         return _run(job, runner, until, reporter)
 
 

@@ -11,6 +11,7 @@ from cleaning.faces.pack import ModelPack, load_pack
 from facedata.recipe import Recipe, load_recipe, resolve_paths
 from facedata.storage import Storage
 
+_PROBE = "probe"
 _DEMO_PACK = Path(demo.__file__).parent / "pack"
 
 
@@ -49,9 +50,8 @@ def open_job(recipe: str | Path, workspace: str | Path) -> Job:
         workspace=str(workspace),
     )
     job.pack()
-    probe = "tmp/probe"
-    job.storage().write(probe, b"")
-    job.storage().remove(probe)
+    job.storage().write(_PROBE, b"")
+    job.storage().remove(_PROBE)
     return job
 
 

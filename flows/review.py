@@ -8,6 +8,7 @@ from typing import Any
 from cleaning.review.pairs_csv import Reading
 from cleaning.stages.review import ReviewFolder, take_in_answers
 from facedata.errors import RequestError
+from facedata.lock import hold_workspace
 from flows.build import Runner, build, utc_now
 from flows.job import open_job
 
@@ -29,9 +30,9 @@ def take_answers(
     """
     job = open_job(recipe, workspace)
     folder = ReviewFolder(storage=job.storage(), dataset=job.recipe.name)
-    taken = take_in_answers(
-        folder, Reading(reviewer=reviewer, decided_at=utc_now()), _content(answers)
-    )
+    reading = Reading(reviewer=reviewer, decided_at=utc_now())
+    with hold_workspace(job.storage()):
+        taken = take_in_answers(folder, reading, _content(answers))
     result = build(str(recipe), workspace, runner, until="review")
     result["stages"]["review"]["new_answers"] = taken
     return result

@@ -208,6 +208,7 @@ def _read_row(
         decision=word,
         decided_by=from_cell(row["decided_by"]).strip() or reading.reviewer,
         decided_at=reading.decided_at,
+        note=from_cell(row["note"]).strip(),
     )
 
 

@@ -20,6 +20,7 @@ from cleaning.review.file_backend import (
     PAIRS_FILE,
     Gallery,
     GalleryFace,
+    next_batch,
     write_review,
 )
 from cleaning.review.gallery import select_gallery
@@ -113,10 +114,10 @@ def write_pages(folder: ReviewFolder, shown: ReviewInput) -> dict[str, int]:
         return counts
     folder.storage.remove(folder.path(_WRITTEN))
     # Before the table to fill in: answers are checked against what was shown.
-    folder.storage.write_records(folder.path(_SHOWN), CandidateRow, list(shown.candidates))
+    folder.storage.write_records(folder.path(_SHOWN), CandidateRow, decided)
     write_review(
         decided,
-        _galleries(shown),
+        _galleries(shown, next_batch(decided)),
         shown.crops,
         lambda name, data: folder.storage.write(folder.path(name), data),
         title=folder.dataset,
@@ -132,8 +133,8 @@ def _is_written(folder: ReviewFolder, digest: str) -> bool:
     return bool(json.loads(folder.storage.read(folder.path(_WRITTEN)))["digest"] == digest)
 
 
-def _galleries(shown: ReviewInput) -> dict[str, Gallery]:
-    wanted = {name for row in shown.candidates for name in (row.identity_a, row.identity_b)}
+def _galleries(shown: ReviewInput, batch: Sequence[CandidateRow]) -> dict[str, Gallery]:
+    wanted = {name for row in batch for name in (row.identity_a, row.identity_b)}
     faces: dict[str, list[str]] = {name: [] for name in wanted}
     for row in shown.rows:
         identity = hopeful_identity(row)
@@ -149,5 +150,8 @@ def _gallery(name: str, face_ids: list[str], measured: Measured, row_of: dict[st
     return Gallery(
         identity=name,
         face_count=len(face_ids),
-        faces=tuple(GalleryFace(face_id=face_ids[i]) for i in picked),
+        faces=tuple(
+            GalleryFace(face_id=face_ids[i], caption="" if place else "typical")
+            for place, i in enumerate(picked)
+        ),
     )

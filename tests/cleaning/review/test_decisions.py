@@ -77,12 +77,12 @@ def test_candidates_take_the_latest_answer_or_are_pending(candidate) -> None:
         ('{"decision": "same"}', "line 2 does not have exactly the fields"),
         (
             '{"decision": "maybe", "decided_at": "", "decided_by": "", "identity_a": "", '
-            '"identity_b": ""}',
+            '"identity_b": "", "note": ""}',
             "line 2 has the decision 'maybe'; allowed are same, different, unsure",
         ),
         (
             '{"decision": "same", "decided_at": 1, "decided_by": "", "identity_a": "", '
-            '"identity_b": ""}',
+            '"identity_b": "", "note": ""}',
             "line 2 has a value that is not text",
         ),
     ],

@@ -247,8 +247,14 @@ def test_answers_by_keyboard_reach_the_downloaded_table(review, browser, tmp_pat
             decision=word,
             decided_by="=Ana",
             decided_at="now",
+            note=note,
         )
-        for row, word in zip(candidates[:3], ("same", "different", "unsure"), strict=True)
+        for row, word, note in zip(
+            candidates[:3],
+            ("same", "different", "unsure"),
+            ('"=1", twins', "", ""),
+            strict=True,
+        )
     ]
     assert read_pairs(data, candidates, Reading(reviewer="x", decided_at="now")) == expected
     assert problems == []

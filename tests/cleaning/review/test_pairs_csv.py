@@ -116,7 +116,7 @@ def test_a_spreadsheet_may_take_the_apostrophe_away(candidate) -> None:
 def test_columns_in_any_order_and_names_swapped(candidate) -> None:
     data = b"Decision;note;identity_b;identity_a\r\nunsure;hm;Ana;Bea\r\n"
     assert read_pairs(data, [candidate("Ana", "Bea")], READING) == [
-        answered("Ana", "Bea", "unsure")
+        replace(answered("Ana", "Bea", "unsure"), note="hm")
     ]
 
 

@@ -1,0 +1,47 @@
+"""The workspace lock: one build at a time, let go when a process dies."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facedata.errors import WorkspaceError
+from facedata.lock import hold_workspace
+from facedata.storage import Storage
+
+HOLDER = """
+import sys, time
+from facedata.lock import hold_workspace
+from facedata.storage import Storage
+with hold_workspace(Storage(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_build_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        message = rf"process {holder.pid} is building in it"
+        with pytest.raises(WorkspaceError, match=message), hold_workspace(Storage(tmp_path)):
+            pass
+        holder.send_signal(signal.SIGKILL)
+    with hold_workspace(Storage(tmp_path)):
+        pass
+
+
+def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.write("tmp/half", b"x")
+    with hold_workspace(storage):
+        assert not storage.exists("tmp/half")
+
+
+def test_an_object_store_is_not_locked(tmp_path: Path) -> None:
+    storage = Storage(f"memory://{tmp_path}")
+    with hold_workspace(storage), hold_workspace(storage):
+        pass
