@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from facedata.errors import IntegrityError
@@ -68,12 +67,3 @@ def sample_of(image: ImageRecord, face: FaceRecord, row: LedgerRow, class_index:
         "roll": round(face.roll, 2),
     }
     return Sample(key=face.face_id, crop=face.crop, class_index=class_index, facts=facts)
-
-
-def shuffled_order(keys: Iterable[str], seed: int) -> list[str]:
-    """Return the keys in a random order that depends on ``seed`` and the keys alone.
-
-    Keys are sorted by the sha256 of seed and key: every shard holds a mix of classes, and a new
-    photo changes the place of no other two relative to each other.
-    """
-    return sorted(keys, key=lambda key: (hashlib.sha256(f"{seed}\0{key}".encode()).digest(), key))

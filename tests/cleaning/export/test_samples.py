@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleaning.export.samples import sample_of, shuffled_order
+from cleaning.export.samples import sample_of
 from facedata.errors import IntegrityError
 from facedata.ledger import Reason
 from facedata.records import FaceRecord, ImageRecord
@@ -85,25 +85,3 @@ def test_an_image_without_identity_is_refused(records) -> None:
     dropped = replace(ledger, identity=None, outcome="dropped", reason="outlier")
     with pytest.raises(IntegrityError, match="is dropped and has no identity"):
         sample_of(image, face, dropped, 0)
-
-
-@given(st.sets(st.text(max_size=5)), st.integers())
-def test_order_is_a_permutation_that_depends_on_nothing_else(keys: set[str], seed: int) -> None:
-    listed = sorted(keys)
-    order = shuffled_order(listed, seed)
-    assert sorted(order) == listed
-    assert shuffled_order(reversed(listed), seed) == order
-
-
-@given(st.sets(st.text(max_size=5), min_size=1))
-def test_leaving_one_out_changes_no_other_order(keys: set[str]) -> None:
-    order = shuffled_order(keys, 1)
-    gone = order[len(order) // 2]
-    assert shuffled_order(keys - {gone}, 1) == [key for key in order if key != gone]
-
-
-def test_seed_changes_the_order_and_classes_mix() -> None:
-    keys = [f"{person:02}-{photo}" for person in range(50) for photo in range(20)]
-    assert shuffled_order(keys, 0) != shuffled_order(keys, 1)
-    first = {key.split("-")[0] for key in shuffled_order(keys, 0)[:100]}
-    assert len(first) > 35
