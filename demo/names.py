@@ -77,7 +77,7 @@ def not_a_person(seed: int) -> str:
 def slug(name: str) -> str:
     """Return the name as a folder name: lower-case ASCII letters, digits and hyphens."""
     plain = (
-        unicodedata.normalize("NFKD", name.translate(_UNACCENTED))
+        unicodedata.normalize("NFKD", name.replace("’", " ").translate(_UNACCENTED))
         .encode("ascii", "ignore")
         .decode()
     )

@@ -36,10 +36,15 @@ class RenderedFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photo:
-    """A rendered photo: ``image`` (height, width, 3) uint8 RGB; the subject's face comes first."""
+    """A rendered photo: ``image`` (height, width, 3) uint8 RGB; the subject's face comes first.
+
+    ``hidden`` are faces that nearer people cover for the most part: finding one is no mistake, and
+    missing one neither.
+    """
 
     image: Image
     faces: tuple[RenderedFace, ...]
+    hidden: tuple[RenderedFace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,7 @@ class Conditions:
 
 
 USUAL = Conditions()
+_VISIBLE = 0.6  # share of a face that must be seen for it to count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +103,13 @@ def render_photo(
         if rng.random() < conditions.occlusion:
             hold_object(rng, picture, face.landmarks, np.sqrt(skin_tone(place.person)))
         faces.append((face, 1.0))
-    kept = [face for face, seen in faces if seen > 0.6]
     order = {person.person_id: index for index, person in enumerate(people)}
-    kept.sort(key=lambda face: order[face.person_id])
-    return Photo(image=develop(rng, picture, conditions.harm), faces=tuple(kept))
+    faces.sort(key=lambda entry: order[entry[0].person_id])
+    return Photo(
+        image=develop(rng, picture, conditions.harm),
+        faces=tuple(face for face, seen in faces if seen > _VISIBLE),
+        hidden=tuple(face for face, seen in faces if seen <= _VISIBLE),
+    )
 
 
 def make_light(rng: np.random.Generator) -> Light:
@@ -180,7 +189,7 @@ def random_shot(rng: np.random.Generator, person: Person, conditions: Conditions
         gaze=(float(rng.normal(-0.03 * pose.yaw, 0.018)), float(rng.normal(0, 0.008))),
     )
     return Shot(pose=pose, expression=expression, outfit=_outfit(rng, person),
-                wear=_wear(rng, person))  # fmt: skip
+                wear=random_wear(rng, person))  # fmt: skip
 
 
 def _outfit(rng: np.random.Generator, person: Person) -> Outfit:
@@ -199,7 +208,8 @@ def _cloth(rng: np.random.Generator) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
-def _wear(rng: np.random.Generator, person: Person) -> Wear:
+def random_wear(rng: np.random.Generator, person: Person) -> Wear:
+    """Return what a person wears today, by their habits."""
     habits = person.habits
     lenses = Lenses.NONE
     if rng.random() < habits.glasses:
@@ -236,10 +246,10 @@ def _render_place(
         distance=camera.distance,
     )
     layer = render_figure(place.person, place.shot, zoomed, light, big)
-    return _shrunk(layer, (height, width), factor), (left, top)
+    return shrunk(layer, (height, width), factor), (left, top)
 
 
-def _shrunk(layer: Layer, size: tuple[int, int], factor: float) -> Layer:
+def shrunk(layer: Layer, size: tuple[int, int], factor: float) -> Layer:
     """Return the layer at ``size``; colour is premultiplied so that edges stay clean."""
     height, width = size
     stacked = np.dstack([layer.rgb * layer.alpha[..., None], layer.alpha])

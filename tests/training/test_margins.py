@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from training.margins import MARGINS, Margin, arcface, combined, cosface
 
 LABEL = torch.tensor([0])
