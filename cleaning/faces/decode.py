@@ -45,10 +45,14 @@ _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
     8: lambda pixels: np.rot90(pixels),
 }
 _JPEG_END = b"\xff\xd9"
+_PADDED = 64
+"""Bytes at the end in which a JPEG's end marker may be followed by zeros."""
 
 
-# The limits below decide; Pillow's warning would only repeat them on standard error.
+# What these would print on standard error is either decided by the limits below, or about
+# metadata that does not concern the pixels.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class DecodeFailure(Exception):  # noqa: N818 - an outcome with a reason, caught in this room
@@ -125,7 +129,7 @@ def _decode_plain_jpeg(data: bytes, image: Image.Image) -> Pixels | None:
     the end marker, on which OpenCV builds disagree.
     """
     plain = image.format == "JPEG" and image.mode in ("RGB", "L")
-    if not plain or not data.endswith(_JPEG_END):
+    if not plain or not data[-_PADDED:].rstrip(b"\0").endswith(_JPEG_END):
         return None
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cleaning.faces.batches import BatchLayout, find_layout, split_batch
 from cleaning.faces.pack import DetectorModel
 from cleaning.faces.scrfd import Detections, Head, decode_outputs
+from cleaning.faces.shrink import halve
 
 Photo = NDArray[np.uint8]
 
@@ -25,8 +26,6 @@ _PADDING = 0.5
 Tight crops show a face larger than the detector was trained for. Mirrored borders find no more of
 them and show ghosts of the face.
 """
-_AVERAGE_BELOW = 0.5
-"""Scale below which photos are shrunk by averaging: linear sampling would skip pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +138,13 @@ class Detector:
 
 def _lay_out(photo: Photo, canvas: Canvas) -> Photo:
     """Resize a photo and put it at the upper left of a black canvas."""
-    height = max(1, round(photo.shape[0] * canvas.scale))
-    width = max(1, round(photo.shape[1] * canvas.scale))
-    method = cv2.INTER_AREA if canvas.scale < _AVERAGE_BELOW else cv2.INTER_LINEAR
+    scale = canvas.scale
+    while scale <= 0.5 and min(photo.shape[:2]) > 1:
+        photo, scale = halve(photo), scale * 2.0
+    height = max(1, round(photo.shape[0] * scale))
+    width = max(1, round(photo.shape[1] * scale))
     laid_out = np.zeros((canvas.height, canvas.width, 3), dtype=np.uint8)
-    laid_out[:height, :width] = cv2.resize(photo, (width, height), interpolation=method)
+    laid_out[:height, :width] = cv2.resize(photo, (width, height))
     return laid_out
 
 

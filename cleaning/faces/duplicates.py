@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from cleaning.faces.shrink import halve
+
 Pairs = NDArray[np.int64]
 
 PROPOSE_WITHIN = 6
@@ -25,6 +27,7 @@ SAME_PICTURE = 0.99
 100 cases down to half the size or JPEG quality 30, photos of one burst up to 0.985."""
 
 _THUMBNAIL = 32
+_HALVE_ABOVE = 256
 _LOW = 8
 _BANDS = 4
 _BAND_BITS = 16
@@ -44,9 +47,11 @@ def perceptual_hash(photo: NDArray[np.uint8]) -> int:
     Signs of the 8×8 lowest DCT coefficients of a 32×32 grey thumbnail against their median; the
     first bit, the mean brightness, is always 0 and so carries nothing.
     """
-    small = cv2.resize(photo, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    low = cv2.dct(grey)[:_LOW, :_LOW].reshape(-1)
+    while min(photo.shape[:2]) >= _HALVE_ABOVE:
+        photo = halve(photo)
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
+    low = cv2.dct(small.astype(np.float32))[:_LOW, :_LOW].reshape(-1)
     bits = low > np.median(low[1:])
     bits[0] = False
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -61,7 +61,8 @@ def test_the_fast_way_for_jpeg_gives_pillow_s_pixels(
     pillow = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
     assert np.array_equal(decode_image(data, LIMITS), pillow)
     # Trailing bytes make it take Pillow's way.
-    assert np.array_equal(decode_image(data + b"\0", LIMITS), pillow)
+    assert np.array_equal(decode_image(data + b"trailer", LIMITS), pillow)
+    assert np.array_equal(decode_image(data + bytes(9), LIMITS), pillow)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
