@@ -19,7 +19,7 @@ from demo.person import Colour, Person
 from demo.photo import random_wear, shrunk
 from demo.raster import Camera, Pose
 
-TILE = 150
+TILE = 128
 COLUMNS = 7
 CAST = (
     0,
@@ -124,11 +124,9 @@ def _wall(colour: Colour) -> Floats:
 
 
 def write_poster(path: Path) -> None:
-    """Write the sheet as a PNG with a palette, which keeps it small."""
-    picture = PillowImage.fromarray(make_poster())
-    palette = picture.quantize(256, dither=PillowImage.Dither.FLOYDSTEINBERG)
+    """Write the sheet as a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    palette.save(path, optimize=True)
+    PillowImage.fromarray(make_poster()).save(path, optimize=True)
 
 
 def main() -> None:
