@@ -13,6 +13,7 @@ from demo.clothes import Cut, Outfit
 from demo.develop import develop, hold_object
 from demo.expression import Expression
 from demo.figure import Layer, Shot, render_figure
+from demo.hair import covers_ears
 from demo.light import Light
 from demo.person import BeardStyle, Person
 from demo.raster import Camera, Pose
@@ -218,7 +219,8 @@ def random_wear(rng: np.random.Generator, person: Person) -> Wear:
         lenses = Lenses.SHADES
     tone = 0.05 + 0.35 * ((person.seed * 13) % 10) / 10
     frame = (tone * 1.2, tone * 0.9, tone * 0.7)
-    return Wear(lenses=lenses, frame=frame, earrings=rng.random() < 0.7 * habits.earrings)
+    earrings = rng.random() < 0.7 * habits.earrings and not covers_ears(person)
+    return Wear(lenses=lenses, frame=frame, earrings=earrings)
 
 
 def _far_to_near(places: list[_Place]) -> list[_Place]:

@@ -19,7 +19,7 @@ from demo.person import Colour, Person
 from demo.photo import random_wear, shrunk
 from demo.raster import Camera, Pose
 
-TILE = 128
+TILE = 126
 COLUMNS = 7
 CAST = (
     0,
