@@ -109,7 +109,7 @@ def fit_detector(renders: Renders, schedule: Schedule) -> Detector:
     average, grid = _Average(model, 0.998), make_grid(SIDE)
     loader = DataLoader(_Scenes(renders, schedule), schedule.batch, collate_fn=_scene_batch,
                         num_workers=schedule.workers, prefetch_factor=4)  # fmt: skip
-    start = time.monotonic()
+    began = time.monotonic()
     for step, (pixels, faces) in zip(range(schedule.steps), loader, strict=False):
         _set_rate(optimizer, schedule.rate_at(step))
         pixels = (pixels.float() - 127.5) / 128
@@ -121,17 +121,20 @@ def fit_detector(renders: Renders, schedule: Schedule) -> Detector:
         optimizer.step()
         average.update(model, step)
         if step % 50 == 0:
-            _log("detector", step, start, parts)
+            _log("detector", step, began, parts)
     return average.model
 
 
-def fit_recogniser(renders: Renders, schedule: Schedule, *, jitter: float) -> Recogniser:
+def fit_recogniser(
+    renders: Renders, schedule: Schedule, *, jitter: float, start: Recogniser | None = None
+) -> Recogniser:
     """Train a recogniser with ArcFace and return its averaged weights, in evaluation mode.
 
-    ``jitter`` is the landmark error to bear, in pixels of the 112-pixel crop.
+    ``jitter`` is the landmark error to bear, in pixels of the 112-pixel crop; ``start`` gives
+    weights to go on from.
     """
     torch.manual_seed(schedule.seed)
-    model = _channels_last(Recogniser())
+    model = _channels_last(Recogniser() if start is None else start).train()
     centres = Centres(int(renders.labels.max()) + 1)
     learnt = [*model.parameters(), *centres.parameters()]
     optimizer = torch.optim.SGD(learnt, lr=schedule.rate, momentum=0.9, weight_decay=4e-4,
@@ -140,7 +143,7 @@ def fit_recogniser(renders: Renders, schedule: Schedule, *, jitter: float) -> Re
     loader = DataLoader(_Faces(renders, schedule, jitter), schedule.batch,
                         collate_fn=_face_batch, num_workers=schedule.workers,
                         prefetch_factor=4)  # fmt: skip
-    start = time.monotonic()
+    began = time.monotonic()
     for step, (pixels, labels) in zip(range(schedule.steps), loader, strict=False):
         _set_rate(optimizer, schedule.rate_at(step))
         margin = Margin(angle=0.35 * min(1.0, 4 * step / schedule.steps), scale=32.0)
@@ -154,7 +157,7 @@ def fit_recogniser(renders: Renders, schedule: Schedule, *, jitter: float) -> Re
         average.update(model, step)
         if step % 50 == 0:
             right = (cosine.argmax(dim=1) == labels).float().mean()
-            _log("recogniser", step, start, {"loss": float(loss), "right": float(right)})
+            _log("recogniser", step, began, {"loss": float(loss), "right": float(right)})
     return average.model
 
 
@@ -169,8 +172,8 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def _log(name: str, step: int, start: float, parts: dict[str, float]) -> None:
+def _log(name: str, step: int, began: float, parts: dict[str, float]) -> None:
     numbers = " ".join(f"{key}={value:.4f}" for key, value in parts.items())
-    line = f"{name} step={step} seconds={time.monotonic() - start:.0f} {numbers}\n"
+    line = f"{name} step={step} seconds={time.monotonic() - began:.0f} {numbers}\n"
     sys.stderr.write(line)
     sys.stderr.flush()
