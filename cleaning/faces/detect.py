@@ -30,7 +30,7 @@ them and show ghosts of the face.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvas:
-    """How a photo lies on the network's input: shrunk by ``scale`` ≤ 1, at the upper left.
+    """How a photo lies on the network's input: shrunk by ``scale`` ≤ 1, at (margin, margin).
 
     A photo is never enlarged: that costs time and finds no more faces of a usable size.
     """
@@ -38,6 +38,7 @@ class Canvas:
     width: int
     height: int
     scale: float
+    margin: int
 
 
 class Detector:
@@ -67,19 +68,17 @@ class Detector:
 
         The answer for a photo does not depend on the others. ``pool`` runs the batches.
         """
-        found = self._detect_once(photos, pool)
+        found = self._detect_once(photos, pool, padding=0.0)
         missed = [index for index, faces in enumerate(found) if not len(faces)]
-        margins = [_margin(photos[index]) for index in missed]
-        padded = [
-            _pad(photos[index], margin) for index, margin in zip(missed, margins, strict=True)
-        ]
-        retried = self._detect_once(padded, pool)
-        for index, margin, faces in zip(missed, margins, retried, strict=True):
-            found[index] = faces.placed(1.0, (float(margin), float(margin)))
+        retried = self._detect_once([photos[index] for index in missed], pool, padding=_PADDING)
+        for index, faces in zip(missed, retried, strict=True):
+            found[index] = faces
         return found
 
-    def _detect_once(self, photos: Sequence[Photo], pool: Executor) -> list[Detections]:
-        canvases = [self._canvas(photo.shape[1], photo.shape[0]) for photo in photos]
+    def _detect_once(
+        self, photos: Sequence[Photo], pool: Executor, *, padding: float
+    ) -> list[Detections]:
+        canvases = [self._canvas(photo.shape[1], photo.shape[0], padding) for photo in photos]
         by_shape: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, canvas in enumerate(canvases):
             by_shape[canvas.width, canvas.height].append(index)
@@ -99,18 +98,22 @@ class Detector:
             found.update(zip(batch, results, strict=True))
         return [found[index] for index in range(len(photos))]
 
-    def _canvas(self, width: int, height: int) -> Canvas:
+    def _canvas(self, width: int, height: int, padding: float) -> Canvas:
         longer = max(width, height)
-        scale = min(1.0, self._det_size / longer)
+        border = 2.0 * padding * longer
+        scale = min(1.0, self._det_size / (longer + border))
         if self._model.fixed_size is not None:
             fixed_width, fixed_height = self._model.fixed_size
-            scale = min(scale, fixed_width / width, fixed_height / height)
-            return Canvas(width=fixed_width, height=fixed_height, scale=scale)
+            scale = min(scale, fixed_width / (width + border), fixed_height / (height + border))
+        margin = int(padding * longer * scale)
+        if self._model.fixed_size is not None:
+            return Canvas(width=fixed_width, height=fixed_height, scale=scale, margin=margin)
         step = max(self._model.strides)
         return Canvas(
-            width=_round_up(width * scale, step),
-            height=_round_up(height * scale, step),
+            width=_round_up(width * scale + 2 * margin, step),
+            height=_round_up(height * scale + 2 * margin, step),
             scale=scale,
+            margin=margin,
         )
 
     def _run(self, photos: list[Photo], canvases: list[Canvas]) -> list[Detections]:
@@ -124,7 +127,9 @@ class Detector:
         layout = BatchLayout.PHOTO_BY_PHOTO if len(photos) == 1 else self.layout
         split = split_batch(model.network.run(blob), len(photos), model.anchors, layout)
         return [
-            decode_outputs(own, shape, self._head, self._min_score).placed(canvas.scale)
+            decode_outputs(own, shape, self._head, self._min_score).placed(
+                canvas.scale, canvas.margin
+            )
             for own, canvas in zip(split, canvases, strict=True)
         ]
 
@@ -137,24 +142,16 @@ class Detector:
 
 
 def _lay_out(photo: Photo, canvas: Canvas) -> Photo:
-    """Resize a photo and put it at the upper left of a black canvas."""
-    scale = canvas.scale
+    """Resize a photo and put it on a black canvas."""
+    scale, margin = canvas.scale, canvas.margin
     while scale <= 0.5 and min(photo.shape[:2]) > 1:
         photo, scale = halve(photo), scale * 2.0
     height = max(1, round(photo.shape[0] * scale))
     width = max(1, round(photo.shape[1] * scale))
     laid_out = np.zeros((canvas.height, canvas.width, 3), dtype=np.uint8)
-    laid_out[:height, :width] = cv2.resize(photo, (width, height))
+    inside = laid_out[margin : margin + height, margin : margin + width]
+    inside[:] = cv2.resize(photo, (width, height))
     return laid_out
-
-
-def _margin(photo: Photo) -> int:
-    return int(_PADDING * max(photo.shape[:2]))
-
-
-def _pad(photo: Photo, margin: int) -> Photo:
-    sides = (margin, margin, margin, margin)
-    return np.asarray(cv2.copyMakeBorder(photo, *sides, cv2.BORDER_CONSTANT), dtype=np.uint8)
 
 
 def _round_up(length: float, step: int) -> int:

@@ -24,7 +24,7 @@ from facedata.records import FaceRecord, PhotoRecord
 PhotoRows = tuple[PhotoRecord, list[FaceRecord]]
 
 _CHUNK_PHOTOS = 32
-_CHUNK_PIXELS = 48_000_000
+_PIXELS_PER_THREAD = 16_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +68,13 @@ def _chunks(
 ) -> Iterator[list[tuple[str, bytes]]]:
     """Cut the photos into chunks by number and by pixels, from their headers."""
     chunk: list[tuple[str, bytes]] = []
-    pixels = 0
+    pixels, most = 0, _PIXELS_PER_THREAD * config.threads
     for image_id, data in items:
         try:
             own = count_pixels(data, config.limits)
         except DecodeFailure:
             own = 0
-        if chunk and (len(chunk) == _CHUNK_PHOTOS or pixels + own > _CHUNK_PIXELS):
+        if chunk and (len(chunk) == _CHUNK_PHOTOS or pixels + own > most):
             yield chunk
             chunk, pixels = [], 0
         chunk.append((image_id, data))

@@ -32,13 +32,12 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def placed(self, scale: float, offset: tuple[float, float] = (0.0, 0.0)) -> Detections:
-        """The same faces in another frame: pixels divided by ``scale``, then ``offset`` off."""
-        shift = np.array(offset, dtype=np.float32)
+    def placed(self, scale: float, margin: int) -> Detections:
+        """The same faces in the photo, which lies on the canvas at ``margin``, shrunk by ``scale``."""
         return Detections(
             scores=self.scores,
-            boxes=self.boxes / np.float32(scale) - np.tile(shift, 2),
-            landmarks=self.landmarks / np.float32(scale) - shift,
+            boxes=(self.boxes - np.float32(margin)) / np.float32(scale),
+            landmarks=(self.landmarks - np.float32(margin)) / np.float32(scale),
         )
 
 

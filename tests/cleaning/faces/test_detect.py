@@ -77,11 +77,22 @@ def test_a_photo_without_a_face_is_padded_and_tried_again(
     photo = np.full((28, 28, 3), 120, dtype=np.uint8)
     photo[2:12, 2:12] = (255, 0, 0)
     detector = Detector(red_pack.detector, min_score=0.5)
-    assert len(detector._detect_once([photo], pool)[0]) == 0
+    assert len(detector._detect_once([photo], pool, padding=0.0)[0]) == 0
     found = detector.detect([photo], pool)[0]
     # The cell (16, 16) of the padded photo is the pixel (2, 2) of the photo.
     assert found.boxes.tolist() == [[2 - REACH, 2 - REACH, 2 + REACH, 2 + REACH]]
     assert found.landmarks[0, 2].tolist() == [2.0, 2.0]
+
+
+def test_a_large_photo_is_shrunk_to_fit_with_its_padding(
+    red_pack: ModelPack, pool: Executor
+) -> None:
+    photo = np.full((1024, 1024, 3), 120, dtype=np.uint8)
+    photo[512:576, 512:576] = (255, 0, 0)
+    detector = Detector(red_pack.detector, min_score=0.5, det_size=256)
+    found = detector._detect_once([photo], pool, padding=0.5)[0]
+    # An eighth of the size in the middle of 256 pixels: the square is the cell at (128, 128).
+    assert found.boxes.tolist() == [[256.0, 256.0, 768.0, 768.0]]
 
 
 @pytest.mark.parametrize("fixed", [None, 128])

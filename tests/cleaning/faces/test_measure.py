@@ -170,7 +170,7 @@ def test_photos_are_taken_as_they_are_needed(
 def test_large_photos_make_small_chunks(
     encode: Encode, red_pack: ModelPack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cleaning.faces.measure._CHUNK_PIXELS", 30_000)
+    monkeypatch.setattr("cleaning.faces.measure._PIXELS_PER_THREAD", 15_000)
     data = encode(np.zeros((100, 100, 3), dtype=np.uint8))
     taken = itertools.count()
     photos = ((f"{index:064d}", data) for index in taken)

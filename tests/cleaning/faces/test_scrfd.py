@@ -43,15 +43,15 @@ def test_nothing_found() -> None:
     assert found.landmarks.shape == (0, 5, 2)
 
 
-def test_placed_undoes_scale_then_offset() -> None:
+def test_placed_undoes_margin_then_scale() -> None:
     faces = Detections(
         scores=np.ones(1, dtype=np.float32),
         boxes=np.array([[10, 20, 30, 40]], dtype=np.float32),
         landmarks=np.full((1, 5, 2), 8.0, dtype=np.float32),
     )
-    placed = faces.placed(0.5, (3.0, 5.0))
-    assert placed.boxes.tolist() == [[17.0, 35.0, 57.0, 75.0]]
-    assert placed.landmarks[0, 0].tolist() == [13.0, 11.0]
+    placed = faces.placed(0.5, 3)
+    assert placed.boxes.tolist() == [[14.0, 34.0, 54.0, 74.0]]
+    assert placed.landmarks[0, 0].tolist() == [10.0, 10.0]
 
 
 @given(
