@@ -102,7 +102,7 @@ class PrefectServer:
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -141,7 +141,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
     where = ("--host", "127.0.0.1", "--port", str(server.port))
     running = server.start("server", "server", "start", "--no-ui", *where)
     try:
-        _wait_for(server.is_up, f"the Prefect server (see {running.log})", 60)
+        _wait_for(server.is_up, f"the Prefect server (see {running.log})", 180)
         yield server
     finally:
         running.stop()
