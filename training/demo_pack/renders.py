@@ -237,6 +237,5 @@ def photographed(picture: Image, rng: np.random.Generator) -> Image:
 
 def _noisy(picture: Image, rng: np.random.Generator) -> Image:
     height, width = picture.shape[:2]
-    grain = np.empty((height, width, 1), dtype=np.int16)
-    cv2.randn(grain, 0, float(rng.uniform(1, 8)))
+    grain = rng.standard_normal((height, width, 1), dtype=np.float32) * rng.uniform(1, 8)
     return np.asarray(np.clip(picture + grain, 0, 255), dtype=np.uint8)
