@@ -60,49 +60,34 @@ def make_shell(person: Person) -> Shell | None:
 
 def _edge(person: Person) -> Floats:
     """Return the lower end of the hair at each azimuth."""
-    hair, style = person.hair, person.hair.style
-    line, back = hair.hairline, 0.95
-    knots = {
-        0.0: line + hair.peak,
-        24.0: line - 0.35 * hair.temples,
-        44.0: line + 0.12 - hair.temples,
-        60.0: -0.60,
-        69.0: -0.12,
-        78.0: 0.20,
-        86.0: 0.10,
-        94.0: -0.22,
-        112.0: -0.12,
-        124.0: 0.7,
-        180.0: back,
-    }
-    if style is HairStyle.AFRO:
-        knots.update({69.0: -0.2, 78.0: 0.15, 86.0: 0.35, 94.0: 0.5, 112.0: 0.75, 124.0: 0.9})
-    if style is HairStyle.UPDO:
-        knots.update({60.0: -0.50, 69.0: -0.25, 78.0: -0.05, 86.0: -0.1})
-    if style in _LONG_STYLES:
-        low = _drop(person)
-        knots.update(
-            {
-                52.0: -0.45,
-                60.0: 0.2,
-                69.0: 0.8 * low,
-                78.0: low,
-                86.0: low + 0.05,
-                94.0: low + 0.1,
-                112.0: low + 0.1,
-                124.0: low + 0.1,
-                180.0: low + 0.1,
-            }
-        )
     degrees = np.degrees(AROUND)
-    lifted = dict(sorted(knots.items()))
-    curve = PchipInterpolator(list(lifted), list(lifted.values()))
-    edge = curve(np.abs(degrees))
-    if style is HairStyle.FRINGE or _has_bangs(person):
+    knots = dict(sorted(_edge_knots(person).items()))
+    edge = PchipInterpolator(list(knots), list(knots.values()))(np.abs(degrees))
+    if person.hair.style is HairStyle.FRINGE or _has_bangs(person):
         edge = np.maximum(edge, _fringe(degrees, person))
     jagged = noise.look_up(noise.curls(), AROUND * 45 + person.seed % 97, AROUND * 0)
-    tidy = 0.018 if style in (HairStyle.BUZZ, HairStyle.UPDO) else 0.035
+    tidy = 0.018 if person.hair.style in (HairStyle.BUZZ, HairStyle.UPDO) else 0.035
     return np.asarray(edge + tidy * jagged, dtype=np.float32)
+
+
+def _edge_knots(person: Person) -> dict[float, float]:
+    """Return azimuth in degrees → height: hairline, temple, sideburn, ear, nape."""
+    hair, style = person.hair, person.hair.style
+    line = hair.hairline
+    knots = {
+        0.0: line + hair.peak, 24.0: line - 0.35 * hair.temples, 44.0: line + 0.12 - hair.temples,
+        60.0: -0.60, 69.0: -0.12, 78.0: 0.20, 86.0: 0.10, 94.0: -0.22, 112.0: -0.12, 124.0: 0.7,
+        180.0: 0.95,
+    }  # fmt: skip
+    if style is HairStyle.AFRO:
+        knots |= {69.0: -0.2, 78.0: 0.15, 86.0: 0.35, 94.0: 0.5, 112.0: 0.75, 124.0: 0.9}
+    if style is HairStyle.UPDO:
+        knots |= {60.0: -0.50, 69.0: -0.25, 78.0: -0.05, 86.0: -0.1}
+    if style in _LONG_STYLES:
+        low = _drop(person)
+        knots |= {52.0: -0.45, 60.0: 0.2, 69.0: 0.8 * low, 78.0: low, 86.0: low + 0.05}
+        knots |= dict.fromkeys((94.0, 112.0, 124.0, 180.0), low + 0.1)
+    return knots
 
 
 def _drop(person: Person) -> float:

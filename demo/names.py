@@ -35,38 +35,44 @@ _NOT_PEOPLE = ("Golden Heron Awards", "The Midnight Quartet", "Festival Jury", "
 
 
 def invent_names(seed: int, women: list[bool]) -> list[str]:
-    """Return one distinct full name per entry of ``women``: a woman's where true, else a man's."""
+    """Return one full name per entry of ``women``: a woman's where true, else a man's.
+
+    Family names repeat only when there are more people than families; full names never do.
+    """
     rng = np.random.default_rng((0x7A3E, seed))
     taken: set[str] = set()
     names = []
+    families: list[str] = []
     for woman in women:
-        name = _invent(rng, woman)
-        while name in taken:
-            name = _invent(rng, woman)
+        families = families or [str(family) for family in rng.permutation(_FAMILIES)]
+        name = _untaken(rng, _given(woman=woman), families.pop(), taken)
         taken.add(name)
         names.append(name)
     return names
 
 
-def _invent(rng: np.random.Generator, woman: bool) -> str:
-    given = _WOMEN if woman else _MEN
-    return f"{given[rng.integers(len(given))]} {_FAMILIES[rng.integers(len(_FAMILIES))]}"
+def _given(*, woman: bool) -> tuple[str, ...]:
+    return _WOMEN if woman else _MEN
 
 
-def sibling_name(seed: int, name: str, *, woman: bool) -> str:
-    """Return another given name with the family name of ``name``."""
-    given, family = name.split(" ", 1)
+def _untaken(rng: np.random.Generator, given: tuple[str, ...], family: str, taken: set[str]) -> str:
+    free = [f"{name} {family}" for name in given if f"{name} {family}" not in taken]
+    return free[int(rng.integers(len(free)))]
+
+
+def sibling_name(seed: int, name: str, taken: set[str], *, woman: bool) -> str:
+    """Return another given name with the family name of ``name``, not among ``taken``."""
     rng = np.random.default_rng((0x51B, seed))
-    others = [other for other in (_WOMEN if woman else _MEN) if other != given]
-    return f"{others[rng.integers(len(others))]} {family}"
+    return _untaken(rng, _given(woman=woman), name.split(" ", 1)[1], {*taken, name})
 
 
-def stage_name(seed: int, name: str) -> str:
-    """Return a second name that the same person also goes by: the given name and a new family."""
-    given, family = name.split(" ", 1)
+def stage_name(seed: int, name: str, taken: set[str]) -> str:
+    """Return a second name of the same person, not among ``taken``: another family name."""
     rng = np.random.default_rng((0x57A6E, seed))
-    others = [other for other in _FAMILIES if other != family]
-    return f"{given} {others[rng.integers(len(others))]}"
+    first = name.split(" ", 1)[0]
+    used = {other.split(" ", 1)[1] for other in {*taken, name}}
+    free = [family for family in _FAMILIES if family not in used] or list(_FAMILIES)
+    return f"{first} {free[int(rng.integers(len(free)))]}"
 
 
 def not_a_person(seed: int) -> str:

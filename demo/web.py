@@ -129,8 +129,9 @@ def plan_web(seed: int, people: int = 24, photos_per_person: int = 16) -> Web:
     names = invent_names(seed, women)
     sibling = f"{ids[1]}s{seed * 1000 + 900}"
     listed = [*zip(names, ids, strict=True)]
-    listed += [(stage_name(seed, names[0]), ids[0])]
-    listed += [(sibling_name(seed, names[1], woman=women[1]), sibling)]
+    taken = set(names)
+    listed += [(stage_name(seed, names[0], taken), ids[0])]
+    listed += [(sibling_name(seed, names[1], taken, woman=women[1]), sibling)]
     everyone = [*ids, sibling]
     galleries: list[WebPerson] = []
     for index, (name, person_id) in enumerate(listed):
