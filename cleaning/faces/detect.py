@@ -82,8 +82,7 @@ class Detector:
         by_shape: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, canvas in enumerate(canvases):
             by_shape[canvas.width, canvas.height].append(index)
-        one_by_one = self._batch_size == 1 or self.layout is BatchLayout.UNSUPPORTED
-        size = 1 if one_by_one else self._batch_size
+        size = self._batch_of
         batches = [
             indices[start : start + size]
             for indices in by_shape.values()
@@ -119,19 +118,27 @@ class Detector:
     def _run(self, photos: list[Photo], canvases: list[Canvas]) -> list[Detections]:
         model = self._model
         shape = (canvases[0].width, canvases[0].height)
-        blob = np.empty((len(photos), 3, shape[1], shape[0]), dtype=np.float32)
-        for row, photo, canvas in zip(blob, photos, canvases, strict=True):
+        # Batches are always full: a GPU may take another algorithm for another batch size.
+        blob = np.zeros((self._batch_of, 3, shape[1], shape[0]), dtype=np.float32)
+        for row, photo, canvas in zip(blob, photos, canvases, strict=False):
             pixels = _lay_out(photo, canvas).transpose(2, 0, 1)
             np.subtract(pixels, np.float32(model.mean), out=row)
         blob /= np.float32(model.std)
-        layout = BatchLayout.PHOTO_BY_PHOTO if len(photos) == 1 else self.layout
-        split = split_batch(model.network.run(blob), len(photos), model.anchors, layout)
+        layout = BatchLayout.PHOTO_BY_PHOTO if len(blob) == 1 else self.layout
+        split = split_batch(model.network.run(blob), len(blob), model.anchors, layout)
         return [
             decode_outputs(own, shape, self._head, self._min_score).placed(
                 canvas.scale, canvas.margin
             )
-            for own, canvas in zip(split, canvases, strict=True)
+            for own, canvas in zip(split, canvases, strict=False)
         ]
+
+    @cached_property
+    def _batch_of(self) -> int:
+        """Photos per call: the batch size, or 1 for a network that takes no batches."""
+        if self._batch_size == 1 or self.layout is BatchLayout.UNSUPPORTED:
+            return 1
+        return self._batch_size
 
     @cached_property
     def layout(self) -> BatchLayout:

@@ -1,4 +1,4 @@
-"""Copies of a photo: exact ones by digest, re-encoded, resized or trimmed ones by picture.
+"""Copies of a photo that do not have its bytes: re-encoded, resized or slightly trimmed ones.
 
 The 64-bit DCT hash ("pHash", Zauner 2010) proposes pairs. Photos of a burst, or of two people
 before one background, can have hashes as close as two encodings of one photo, so a pair counts
@@ -8,13 +8,11 @@ Psarakis, PAMI 2008).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cleaning.faces.shrink import halve
 
@@ -123,24 +121,6 @@ def picture_similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> f
     if np.abs(shift).max() > _MAX_SHIFT or stretch > _MAX_STRETCH:
         return 0.0
     return float(correlation)
-
-
-def group_exact(image_ids: Sequence[str]) -> NDArray[np.int64]:
-    """A label per photo, int64 (n,): photos with equal bytes share the lowest index among them."""
-    _, first, labels = np.unique(image_ids, return_index=True, return_inverse=True)
-    return first[labels].astype(np.int64)
-
-
-def group_pairs(pairs: Pairs, count: int) -> NDArray[np.int64]:
-    """A label per photo, int64 (count,): photos joined by pairs, also through others, share one.
-
-    A group's label is the lowest index in it.
-    """
-    ones = np.ones(len(pairs), dtype=np.int8)
-    graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    _, component = connected_components(graph, directed=False)
-    _, first, labels = np.unique(component, return_index=True, return_inverse=True)
-    return first[labels].astype(np.int64)
 
 
 def _smooth_grey(crop: NDArray[np.uint8]) -> NDArray[np.float32]:

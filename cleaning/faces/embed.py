@@ -55,12 +55,13 @@ def embed_crops(
     size = batch_size or (_GPU_BATCH if recogniser.network.on_gpu else 1)
     if size > 1 and not check_batch_invariance(recogniser, size):
         size = 1
-    batches = [crops[start : start + size] for start in range(0, len(crops), size)]
-    raw = np.empty((len(crops), recogniser.dim), dtype=np.float32)
+    batches = [_fill(crops[start : start + size], size) for start in range(0, len(crops), size)]
+    raw = np.empty((len(batches) * size, recogniser.dim), dtype=np.float32)
     with ThreadPoolExecutor(threads) as pool:
         results = pool.map(lambda batch: _forward(batch, recogniser), batches)
         for index, result in enumerate(results):
-            raw[index * size : index * size + len(result)] = result
+            raw[index * size : (index + 1) * size] = result
+    raw = raw[: len(crops)]
     return _normalise(raw, recogniser)
 
 
@@ -71,9 +72,8 @@ def check_batch_invariance(recogniser: RecogniserModel, batch_size: int) -> bool
     # Contrast from faint to full: a scale taken over the batch would differ most between these.
     contrast = np.linspace(0.05, 1.0, _PROBE_CROPS)[:, np.newaxis, np.newaxis, np.newaxis]
     crops = (127.5 + contrast * rng.uniform(-127.5, 127.5, shape)).astype(np.uint8)
-    filled = np.concatenate([crops, np.repeat(crops[-1:], max(0, batch_size - len(crops)), axis=0)])
     try:
-        together = _forward(filled[: max(2, batch_size)], recogniser)
+        together = _forward(_fill(crops, max(batch_size, len(crops))), recogniser)
     except ModelError:
         return False
     for crop, own in zip(crops, together, strict=False):
@@ -82,6 +82,12 @@ def check_batch_invariance(recogniser: RecogniserModel, batch_size: int) -> bool
         if not 1.0 - cosine < _BATCH_TOLERANCE:
             return False
     return True
+
+
+def _fill(crops: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Repeat the last crop up to ``size``: a GPU may take another algorithm for another size."""
+    missing = size - len(crops)
+    return np.concatenate([crops, np.repeat(crops[-1:], missing, axis=0)]) if missing else crops
 
 
 def _forward(crops: NDArray[np.uint8], recogniser: RecogniserModel) -> NDArray[np.float32]:

@@ -34,6 +34,8 @@ LOAD_ERRORS = (
 _RUN_ERRORS = (ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.RuntimeException)
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
+_CUDA_OPTIONS = {"cudnn_conv_algo_search": "DEFAULT", "use_tf32": "0"}
+"""The search for the quickest algorithm, and reduced precision, would differ between runs."""
 _OPSET_OF_BROADCAST_MAX = 8
 
 
@@ -83,6 +85,7 @@ def single_thread_options() -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.use_deterministic_compute = True
     return options
 
 
@@ -116,7 +119,9 @@ def open_network(path: Path, providers: Sequence[str]) -> Network:
         _replace_prelu(model.graph)
     try:
         session = onnxruntime.InferenceSession(
-            model.SerializeToString(), single_thread_options(), providers=list(providers)
+            model.SerializeToString(),
+            single_thread_options(),
+            providers=[(_CUDA, _CUDA_OPTIONS) if name == _CUDA else name for name in providers],
         )
     except LOAD_ERRORS as error:
         raise ModelError(

@@ -125,6 +125,7 @@ def load_pack(models: str | Path, *, root: Path = ROOT, download: bool = False) 
                 "detector with landmarks and a face embedder"
             )
     providers = choose_providers()
+    _find_cuda(providers)
     name = models if isinstance(models, str) else folder.name
     return ModelPack(
         name=name,
@@ -192,6 +193,13 @@ def _identify_by_manifest(folder: Path) -> dict[str, Any]:
         for role in _ROLES
         if role in tasks
     }
+
+
+def _find_cuda(providers: list[str]) -> None:
+    """Let onnxruntime see CUDA libraries that were installed as Python packages."""
+    from insightface.model_zoo.onnxruntime_utils import preload_cuda_libraries
+
+    preload_cuda_libraries(providers)
 
 
 def _session_arguments() -> dict[str, Any]:

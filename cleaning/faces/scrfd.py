@@ -33,7 +33,7 @@ class Detections:
         return len(self.scores)
 
     def placed(self, scale: float, margin: int) -> Detections:
-        """The same faces in the photo, which lies on the canvas at ``margin``, shrunk by ``scale``."""
+        """The same faces in the photo, which lies on the canvas at ``margin`` and ``scale``."""
         return Detections(
             scores=self.scores,
             boxes=(self.boxes - np.float32(margin)) / np.float32(scale),

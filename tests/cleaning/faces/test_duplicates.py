@@ -11,8 +11,6 @@ from cleaning.faces.duplicates import (
     SAME_PICTURE,
     confirm_pairs,
     find_close_pairs,
-    group_exact,
-    group_pairs,
     hash_to_hex,
     hashes_from_hex,
     perceptual_hash,
@@ -133,14 +131,3 @@ def test_confirm_keeps_the_same_pictures() -> None:
     pairs = np.array([[0, 1], [0, 2], [1, 2]])
     assert confirm_pairs(pairs, crops.__getitem__).tolist() == [[0, 1]]
     assert confirm_pairs(pairs[:0], crops.__getitem__).shape == (0, 2)
-
-
-def test_groups_take_the_lowest_index() -> None:
-    pairs = np.array([[1, 4], [2, 3], [4, 5]])
-    assert group_pairs(pairs, 7).tolist() == [0, 1, 2, 2, 1, 1, 6]
-    assert group_pairs(np.empty((0, 2), dtype=np.int64), 3).tolist() == [0, 1, 2]
-
-
-def test_exact_groups() -> None:
-    assert group_exact(["b", "a", "b", "c", "a"]).tolist() == [0, 1, 0, 3, 1]
-    assert group_exact([]).tolist() == []
