@@ -14,6 +14,7 @@ import numpy as np
 
 from cleaning.identity.centres import Centres, CoreFaces, leave_one_out
 from cleaning.identity.faceset import FloatArray, IntArray
+from cleaning.identity.separate import Sample, separate
 from cleaning.identity.tail import Tail, fit_tail, prior_tail
 
 CUT_RATES: Mapping[str, float] = MappingProxyType(
@@ -33,6 +34,7 @@ _CUT_CEILING = 0.6
 _MARGIN_SCALES = 1.5
 _MARGIN_SHARE = 0.2
 _SAME_PERSON_SHARE = 2.0 / 3.0
+_OTHER_PERSON_SHARE = 0.25
 
 _PAIR_ROWS = 3000
 _CENTRE_ROWS = 4000
@@ -57,10 +59,7 @@ class PairCalibration:
 
     def cut(self, method: str) -> float:
         """The similarity at which ``method`` should cut a class into clusters."""
-        ceiling = self.different.location + _CUT_CEILING * (
-            self.same_median - self.different.location
-        )
-        return min(self.different.similarity_at(CUT_RATES[method]), ceiling)
+        return min(self.different.similarity_at(CUT_RATES[method]), self._between(_CUT_CEILING))
 
     def same_person(self) -> float:
         """The mean similarity between two clusters from which they show one person.
@@ -68,8 +67,18 @@ class PairCalibration:
         Means scatter far less than pairs do: between the levels of different and of same
         people there is a wide gap, and the threshold lies inside it.
         """
+        return self._between(_SAME_PERSON_SHARE)
+
+    def other_person(self) -> float:
+        """The mean similarity between two clusters below which they show different people.
+
+        Between this and ``same_person`` they may be one person, younger or behind a visor.
+        """
+        return self._between(_OTHER_PERSON_SHARE)
+
+    def _between(self, share: float) -> float:
         level = self.same_median - self.different.location
-        return self.different.location + _SAME_PERSON_SHARE * level
+        return self.different.location + share * level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +126,12 @@ def calibrate_pairs(
     across = similarity[upper & ~same_class & ~same_photo]
     if not len(across):
         across = similarity[upper & same_photo]
-    different = fit_tail(across, prior or prior_tail(embeddings.shape[1]))
     inside = similarity[upper & same_class & ~same_photo]
-    matches = inside[inside > different.similarity_at(1e-4)]
-    if not len(matches):
+    across, same = separate(across, inside)
+    different = fit_tail(across, prior or prior_tail(embeddings.shape[1]))
+    matches = _matches(inside, same, different)
+    found = len(matches)
+    if not found:
         matches = np.full(1, different.similarity_at(1e-6), dtype=np.float32)
     decile, quartile, median = (float(q) for q in np.quantile(matches, [0.1, 0.25, 0.5]))
     return PairCalibration(
@@ -128,8 +139,21 @@ def calibrate_pairs(
         same_median=median,
         same_quartile=quartile,
         same_decile=decile,
-        same_samples=len(matches),
+        same_samples=found,
     )
+
+
+def _matches(inside: FloatArray, same: Sample, different: Tail) -> Sample:
+    """The pairs inside classes that are no chance matches.
+
+    Chance matches end where different people are rare, or half-way to the same-person level
+    where the embedder keeps the two less far apart.
+    """
+    floor = different.similarity_at(1e-4)
+    if len(same):
+        floor = min(floor, (different.location + float(np.median(same))) / 2.0)
+    matches: Sample = inside[inside > floor]
+    return matches
 
 
 def calibrate_centres(
@@ -137,16 +161,20 @@ def calibrate_centres(
 ) -> Calibration:
     """Measure core faces against the centres of other classes and set every threshold."""
     rng = np.random.default_rng(seed)
-    different = fit_tail(_to_other_centres(core, centres, rng), pairs.different)
     own = leave_one_out(core.embeddings, core, centres).similarity
-    readmit = different.similarity_at(READMIT_RATE)
+    others, _ = separate(_to_other_centres(core, centres, rng), own)
+    different = fit_tail(others, pairs.different)
+    reach = _Reach.of(own, pairs)
+    readmit = min(different.similarity_at(READMIT_RATE), reach.nearly_all)
+    bystander = different.similarity_at(READMIT_RATE * _BYSTANDER_FACTOR)
     found = own[own > readmit]
     classes = max(int((centres.count > 0).sum()) - 1, 1)
+    move = different.similarity_at(min(MOVE_RATE / classes, _MOVE_RATE_PER_CLASS))
     return Calibration(
         cut=cut,
         readmit=readmit,
-        readmit_bystander=different.similarity_at(READMIT_RATE * _BYSTANDER_FACTOR),
-        move=different.similarity_at(min(MOVE_RATE / classes, _MOVE_RATE_PER_CLASS)),
+        readmit_bystander=min(bystander, reach.most),
+        move=min(move, reach.most),
         margin=_margin(pairs, different),
         sure=float(np.quantile(found, 0.1)) if len(found) else pairs.same_median,
         same_person=pairs.same_person(),
@@ -154,6 +182,25 @@ def calibrate_centres(
         pairs=pairs,
         centres=different,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reach:
+    """What faces in a clean class reach against its centre: all but 5 %, and three quarters.
+
+    No threshold is set above these: where an embedder cannot keep people apart at the wanted
+    rate, refusing the class's own faces would not help.
+    """
+
+    nearly_all: float
+    most: float
+
+    @classmethod
+    def of(cls, own: FloatArray, pairs: PairCalibration) -> _Reach:
+        if not len(own):
+            return cls(nearly_all=pairs.same_quartile, most=pairs.same_median)
+        nearly_all, most = np.quantile(own, [0.05, 0.25])
+        return cls(nearly_all=float(nearly_all), most=float(most))
 
 
 def _margin(pairs: PairCalibration, different: Tail) -> float:

@@ -11,14 +11,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cleaning.identity.calibrate import PairCalibration
 from cleaning.identity.centres import Centres, group_sums, nearest_others
 from cleaning.identity.clustering import cluster
 from cleaning.identity.faceset import BoolArray, FloatArray, IntArray
 from cleaning.identity.problem import Problem
 
 _RIVAL_PHOTOS = 2
-_RIVAL_SHARE = 1.0 / 3.0
+_RIVAL_SHARE = 0.1
 """A second cluster is a rival from 2 photos and this share of the main cluster's photos."""
+_OWNER_SHARE = 1.0 / 3.0
+_OWNER_PHOTOS = 3
+"""From this share and number of photos on, the rival of a main cluster that shows another
+class's person is the one that the class is named for; a smaller one may be a companion, and the
+class is held."""
 _LEADING_SHARE = 1.0 / 3.0
 """A main cluster leads at least this share of its photos; other clusters are bystanders."""
 _CLEAR_SHARE = 0.5
@@ -109,29 +115,36 @@ def largest_clusters(cut: Cut) -> IntArray:
     return largest
 
 
-def find_main_clusters(cut: Cut, class_photos: IntArray, same_person: float) -> MainClusters:
+def find_main_clusters(cut: Cut, class_photos: IntArray, pairs: PairCalibration) -> MainClusters:
     """Choose main clusters, relabelling or refusing classes taken over by another person.
 
-    ``class_photos`` int64 (C,): photos claimed by each class. ``same_person``: two clusters
-    with this mean similarity show one person.
+    ``class_photos`` int64 (C,): photos claimed by each class.
     """
     main = largest_clusters(cut)
-    shown = (cut.photos >= _RIVAL_PHOTOS) & (cut.leading >= _LEADING_SHARE * cut.photos)
-    main = np.where(shown[main], main, -1)
+    main = np.where(_shown(cut)[main], main, -1)
     share = np.where(main >= 0, cut.photos[main] / np.maximum(class_photos, 1), 0.0)
     means = _main_centres(cut, main)
-    doubles = _double_of(main, means, same_person)
-    rival = _rivals(cut, main, means, same_person)
+    doubles = _double_of(main, means, pairs.same_person())
+    rival = _rivals(cut, main, means, pairs)
     taken_over = np.zeros(len(main), dtype=bool)
     settled = main.copy()
     for one in np.flatnonzero(doubles >= 0):
         other = doubles[one]
-        if rival[one] >= 0 and (rival[other] < 0 or share[one] < share[other]):
+        contested = rival[one] >= 0 and (rival[other] < 0 or share[one] < share[other])
+        owned = contested and cut.own_photos[rival[one]] >= _OWNER_SHARE * cut.photos[main[one]]
+        minority = rival[one] < 0 and rival[other] < 0 and share[one] < _CLEAR_SHARE <= share[other]
+        if owned:
             settled[one] = rival[one]
-        elif rival[one] < 0 and share[one] < _CLEAR_SHARE <= share[other] and rival[other] < 0:
+        elif contested or minority:
             settled[one] = -1
             taken_over[one] = True
     return MainClusters(cluster=settled, taken_over=taken_over)
+
+
+def _shown(cut: Cut) -> BoolArray:
+    """Clusters that can stand for a class: two photos or more, and not of bystanders."""
+    shown: BoolArray = (cut.photos >= _RIVAL_PHOTOS) & (cut.leading >= _LEADING_SHARE * cut.photos)
+    return shown
 
 
 def _main_centres(cut: Cut, main: IntArray) -> Centres:
@@ -157,11 +170,12 @@ def _double_of(main: IntArray, means: Centres, same_person: float) -> IntArray:
     return double
 
 
-def _rivals(cut: Cut, main: IntArray, means: Centres, same_person: float) -> IntArray:
-    """For each class, its largest coherent second cluster that no other class explains."""
+def _rivals(cut: Cut, main: IntArray, means: Centres, pairs: PairCalibration) -> IntArray:
+    """For each class, its largest coherent second cluster of a person that no class explains."""
     rival = np.full(len(main), -1, dtype=np.int64)
     main_photos = np.where(main >= 0, cut.photos[main], 0)[cut.identity]
     second = (cut.own_photos >= _RIVAL_PHOTOS) & (cut.own_photos >= _RIVAL_SHARE * main_photos)
+    second &= _shown(cut) & (main[cut.identity] >= 0)
     second[main[main >= 0]] = False
     clusters = np.flatnonzero(second)
     if not len(clusters):
@@ -170,7 +184,14 @@ def _rivals(cut: Cut, main: IntArray, means: Centres, same_person: float) -> Int
     length = np.linalg.norm(mean, axis=1)
     unit = (mean / np.maximum(length, 1e-9)[:, None]).astype(np.float32)
     near = nearest_others(unit, cut.identity[clusters][:, None], means)
-    own = clusters[near.mean[:, 0] * length < same_person]
+    to_main = np.einsum("kd,kd->k", mean, means.total[cut.identity[clusters]])
+    to_main /= means.count[cut.identity[clusters]]
+    # A few photos apart from the main cluster may be the same person, younger or behind a visor.
+    large = cut.own_photos[clusters] >= np.maximum(
+        _OWNER_PHOTOS, _OWNER_SHARE * main_photos[clusters]
+    )
+    another = large | (to_main < pairs.other_person())
+    own = clusters[another & (near.mean[:, 0] * length < pairs.same_person())]
     order = own[np.argsort(cut.own_photos[own], kind="stable")]
     rival[cut.identity[order]] = order
     return rival
