@@ -147,11 +147,12 @@ def _matches(inside: FloatArray, same: Sample, different: Tail) -> Sample:
     """The pairs inside classes that are no chance matches.
 
     Chance matches end where different people are rare, or half-way to the same-person level
-    where the embedder keeps the two less far apart.
+    where the embedder keeps the two less far apart, but never among the bulk of them.
     """
     floor = different.similarity_at(1e-4)
     if len(same):
-        floor = min(floor, (different.location + float(np.median(same))) / 2.0)
+        half_way = (different.location + float(np.median(same))) / 2.0
+        floor = min(floor, max(half_way, different.similarity_at(1e-2)))
     matches: Sample = inside[inside > floor]
     return matches
 
