@@ -52,7 +52,8 @@ class Gallery:
     class or ``UNKNOWN``, ``second`` int64 (p,) the class of a known person in the background or
     ``UNKNOWN``, ``claimed`` int64 (p,) the class it is filed under. Per face: ``embeddings``
     (n, d), ``photo``, ``prominence``, ``place`` float (n, 2) middle of the box as shares of
-    width and height, ``main`` bool (n,) the photo's most prominent face. ``names`` of classes.
+    width and height, ``main`` bool (n,) the face of the photo's person: its most
+    prominent one where nothing better is known. ``names`` of classes.
     """
 
     names: tuple[str, ...]

@@ -176,3 +176,64 @@ def test_the_same_input_gives_the_same_result(people, face_set) -> None:
 def test_a_wrong_configuration_is_refused(fields, message) -> None:
     with pytest.raises(RecipeError, match=message):
         IntraConfig(**fields)
+
+
+def with_faces(alone: FaceSet, embeddings, photo, identity, prominence) -> FaceSet:  # type: ignore[no-untyped-def]
+    """Add face rows to a face set."""
+    return FaceSet(
+        embeddings=np.concatenate([alone.embeddings, embeddings]),
+        photo=np.concatenate([alone.photo, np.asarray(photo, np.int64)]),
+        identity=np.concatenate([alone.identity, np.asarray(identity, np.int64)]),
+        prominence=np.concatenate([alone.prominence, np.asarray(prominence, np.float32)]),
+    )
+
+
+def test_a_bystander_does_not_move_a_photo(people, face_set) -> None:
+    who = people(20, seed=11)
+    alone = face_set([*crowd(who, 0, 20, 8), (3, who.strangers(1))])
+    faces = with_faces(alone, who.faces(7, 1), [160], [3], [0.1])
+
+    result = clean_identities(faces, AUTO, seed=0)
+
+    assert names(result, [160]) == ["outlier"]
+    assert (result.face_identity[160:] == -1).all()
+
+
+def test_two_people_who_fit_about_equally_leave_the_photo_out(people, face_set) -> None:
+    who = people(20, seed=12)
+    alone = face_set(crowd(who, 0, 20, 8))
+    sisters = who.faces(3, 2, spread=3.0)
+    faces = with_faces(alone, sisters, [160, 160], [3, 3], [0.5, 0.5])
+
+    result = clean_identities(faces, AUTO, seed=0)
+
+    own = sisters @ alone.embeddings[24:32].mean(axis=0)
+    assert (own > 0.15).all(), "both resemble the person"
+    assert names(result, [160]) == ["outlier"]
+
+
+def test_a_companion_beside_a_second_name_holds_the_class(people, face_set) -> None:
+    who = people(22, seed=13)
+    parts = [*crowd(who, 0, 20, 8), (20, who.faces(4, 12)), (20, who.faces(21, 2))]
+
+    result = clean_identities(face_set(parts), AUTO, seed=0)
+
+    in_class = np.flatnonzero(result.claims.identity == 20)
+    assert names(result, in_class) == ["belongs_to_other"] * 12 + ["taken_over"] * 2
+    assert (result.identity[in_class[:12]] == 4).all()
+
+
+def test_photos_from_another_age_come_back_together(people, face_set) -> None:
+    who = people(21, seed=14)
+    younger = who.centres[3] + 2.8 * who.centres[20]
+    rng = np.random.default_rng(14)
+    young = younger / np.linalg.norm(younger) + 0.03 * rng.normal(size=(5, 128))
+    young = (young / np.linalg.norm(young, axis=1, keepdims=True)).astype(np.float32)
+    faces = face_set([*crowd(who, 0, 20, 8), (3, young)])
+
+    result = clean_identities(faces, AUTO, seed=0)
+
+    main = faces.embeddings[24:32].sum(axis=0)
+    alone = young @ (main / np.linalg.norm(main))
+    assert np.sort(alone)[1] < result.calibration.readmit, "most would not come back alone"
+    assert names(result, range(160, 165)) == ["readmitted"] * 5
