@@ -157,7 +157,7 @@ def fit_recogniser(
         average.update(model, step)
         if step % 50 == 0:
             right = (cosine.argmax(dim=1) == labels).float().mean()
-            _log("recogniser", step, began, {"loss": float(loss), "right": float(right)})
+            _log("recogniser", step, began, {"loss": loss.item(), "right": right.item()})
     return average.model
 
 
