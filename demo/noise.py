@@ -47,6 +47,8 @@ def curls() -> Floats:
 def look_up(field: Floats, u: Floats, v: Floats) -> Floats:
     """Return ``field`` at ``u, v`` in cells (arrays of one shape), wrapping around."""
     u, v = np.broadcast_arrays(u, v)
+    if u.size == 0:  # remap refuses empty pictures
+        return np.zeros(u.shape, dtype=np.float32)
     padded = -(-u.size // _LINE) * _LINE
     places = np.zeros((2, padded), dtype=np.float32)
     places[0, : u.size], places[1, : u.size] = np.mod(u, SIZE).ravel(), np.mod(v, SIZE).ravel()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from demo import noise
 from demo.align import TEMPLATE, aligned, similarity_transform
 from demo.casting import make_person
 from demo.photo import USUAL, Conditions, render_photo
@@ -114,3 +115,13 @@ def test_rasterising_a_plane_gives_its_depth_and_place() -> None:
 def test_a_rotation_is_orthogonal() -> None:
     matrix = rotation(Pose(yaw=0.4, pitch=-0.2, roll=0.3))
     assert np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6)
+
+
+def test_noise_of_no_points_is_empty_and_wraps_elsewhere() -> None:
+    empty = np.zeros(0, dtype=np.float32)
+    assert noise.look_up(noise.grain(), empty, empty).shape == (0,)
+    place = np.array([3.5], dtype=np.float32)
+    once, again = (noise.look_up(noise.grain(), place + shift, place) for shift in (0, noise.SIZE))
+    assert once == pytest.approx(again, abs=1e-3)
+    edge = np.array([noise.SIZE - 0.5], dtype=np.float32)
+    assert np.isfinite(noise.look_up(noise.grain(), edge, edge)).all()
