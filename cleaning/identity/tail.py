@@ -118,16 +118,20 @@ def _bulk(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     kept = len(values)
     location = scale = 0.0
     for _ in range(50):
-        inside = values[:kept]
-        location = float(np.median(inside))
-        below = location - inside[inside < location]
-        scale = float(np.median(below)) * _LOWER_HALF_TO_SCALE if len(below) else 0.0
+        location = _middle(values, kept)
+        below = int(np.searchsorted(values, location))
+        scale = (location - _middle(values, below)) * _LOWER_HALF_TO_SCALE if below else 0.0
         scale = max(scale, 1e-6)
         clipped = int(np.searchsorted(values, location + _BULK_CLIP * scale, side="right"))
         if clipped == kept:
             break
         kept = clipped
     return location, scale
+
+
+def _middle(values: npt.NDArray[np.float64], count: int) -> float:
+    """The median of the first ``count`` of sorted values."""
+    return float(values[(count - 1) // 2] + values[count // 2]) / 2.0
 
 
 def _gaps(values: npt.NDArray[np.float64], scale: float) -> tuple[float, float]:
