@@ -169,9 +169,9 @@ def main() -> None:
     """Render the training data."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--scenes", type=int, default=1000)
-    parser.add_argument("--people", type=int, default=1500)
-    parser.add_argument("--per-person", type=int, default=12)
+    parser.add_argument("--scenes", type=int, default=800)
+    parser.add_argument("--people", type=int, default=2000)
+    parser.add_argument("--per-person", type=int, default=10)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     request = parser.parse_args()
     request.out.mkdir(parents=True, exist_ok=True)
