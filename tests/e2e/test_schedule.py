@@ -1,0 +1,94 @@
+"""A scheduled build on a real Prefect server, picked up and run by a real worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+POOL = "winnow"
+EVENT = "facedata.version.released"
+
+
+@pytest.fixture
+def worker(prefect_server: Any, wait_for: Callable[..., None]) -> Iterator[Any]:
+    """A process worker on the pool that ``prefect.yaml`` names; it makes the pool itself."""
+    options = ("--pool", POOL, "--type", "process", "--name", "tester")
+    running = prefect_server.start(
+        "worker", "worker", "start", *options, cwd=ROOT, PREFECT_WORKER_QUERY_SECONDS="1"
+    )
+    wait_for(lambda: prefect_server.ask("/work_pools/filter"), f"the pool (see {running.log})", 180)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def deploy(server: Any, recipe: Path, workspace: Path) -> dict[str, Any]:
+    """Deploy ``build`` from ``prefect.yaml``, due every ten seconds as well as by its cron."""
+    parameters = json.dumps({"recipe": str(recipe), "workspace": str(workspace)})
+    server.run("deploy", "--name", "build", "--interval", "10", "--params", parameters, cwd=ROOT)
+    found: dict[str, Any] = httpx.get(
+        f"{server.api}/deployments/name/build/build", timeout=10
+    ).json()
+    return found
+
+
+def pause(server: Any, deployment: str) -> None:
+    httpx.patch(
+        f"{server.api}/deployments/{deployment}", json={"paused": True}, timeout=10
+    ).raise_for_status()
+
+
+def test_a_scheduled_build_releases_a_version_and_says_so(
+    prefect_server: Any,
+    worker: Any,
+    wait_for: Callable[..., None],
+    write_recipe: Any,
+    photos: Path,
+    tmp_path: Path,
+) -> None:
+    workspace = tmp_path / "work"
+    recipe = write_recipe(photos, name="nightly")
+    deployed = deploy(prefect_server, recipe, workspace)
+    deployment = str(deployed["id"])
+    assert deployed["work_pool_name"] == POOL
+    assert deployed["global_concurrency_limit"]["limit"] == 1
+    assert {one["schedule"].get("cron") for one in deployed["schedules"]} == {"0 3 * * *", None}
+
+    def runs(*states: str) -> list[dict[str, Any]]:
+        wanted = {"state": {"type": {"any_": list(states)}}}
+        found: list[dict[str, Any]] = prefect_server.ask(
+            "/flow_runs/filter",
+            flow_runs=wanted,
+            deployments={"id": {"any_": [deployment]}},
+            sort="START_TIME_ASC",
+        )
+        return found
+
+    ended = ("COMPLETED", "FAILED", "CRASHED")
+    try:
+        wait_for(lambda: runs(*ended), f"a scheduled run (see {worker.log})", 180)
+        wait_for(lambda: prefect_server.events(EVENT, "facedata.nightly"), "the event", 60)
+    finally:
+        pause(prefect_server, deployment)
+
+    assert [run["state_name"] for run in runs("FAILED", "CRASHED")] == [], worker.log.read_text()
+    first = runs("COMPLETED")[0]
+    assert first["auto_scheduled"] is True
+    assert first["created_by"]["type"] == "SCHEDULE"
+    assert first["work_pool_name"] == POOL
+    assert sorted(path.name for path in (workspace / "versions").iterdir()) == ["nightly-v0001"]
+
+    (event,) = prefect_server.events(EVENT, "facedata.nightly")
+    manifest = workspace / "versions" / "nightly-v0001" / "manifest.json"
+    assert event["payload"] == {"version": "nightly-v0001", "manifest": str(manifest)}
+    assert json.loads(manifest.read_text())["version"] == "nightly-v0001"
+    assert f"prefect.flow-run.{first['id']}" in {
+        related["prefect.resource.id"] for related in event["related"]
+    }
