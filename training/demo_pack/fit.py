@@ -101,10 +101,15 @@ def _pixels(pictures: list[Image]) -> torch.Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
-def fit_detector(renders: Renders, schedule: Schedule) -> Detector:
-    """Train a detector and return its averaged weights, in evaluation mode."""
+def fit_detector(
+    renders: Renders, schedule: Schedule, *, start: Detector | None = None
+) -> Detector:
+    """Train a detector and return its averaged weights, in evaluation mode.
+
+    ``start`` gives weights to go on from.
+    """
     torch.manual_seed(schedule.seed)
-    model = _channels_last(Detector())
+    model = _channels_last(Detector() if start is None else start).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.rate, weight_decay=1e-3)
     average, grid = _Average(model, 0.998), make_grid(SIDE)
     loader = DataLoader(_Scenes(renders, schedule), schedule.batch, collate_fn=_scene_batch,

@@ -43,8 +43,8 @@ class Recogniser(nn.Module):
         self.norm = nn.BatchNorm1d(DIMENSIONS, affine=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        embedding = self.embed(self.body(x).flatten(1))
-        return torch.as_tensor(self.norm(embedding))
+        embedding: torch.Tensor = self.norm(self.embed(self.body(x).flatten(1)))
+        return embedding
 
 
 class Centres(nn.Module):
