@@ -39,7 +39,7 @@ from cleaning.faces.pack import ModelPack, load_pack
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED = Path(os.environ.get("WINNOW_SHARED", _ROOT.parent / "shared"))
 _STATUS = Path("/proc/self/status")
-_ROUNDS = 5
+_ROUNDS = 3
 _EMBED_AT_ONCE = 256
 
 
@@ -107,13 +107,13 @@ def _run(folder: Path) -> list[dict[str, Any]]:
     speed = [
         SpeedCase(photos=small, count=120, threads=1, peer_det_size=usual),
         SpeedCase(photos=small, count=120, threads=1, peer_det_size=fitting),
-        SpeedCase(photos=small, count=120, threads=2, peer_det_size=usual),
+        SpeedCase(photos=small, count=60, threads=2, peer_det_size=usual),
         SpeedCase(photos=large, count=24, threads=1, peer_det_size=usual),
     ]
     memory = [MemoryCase(photos=small, count=count) for count in (1000, 3000)]
     # The same photos again and again: only then must the peak stay where it is.
     few = replace(large, paths=large.paths[:48])
-    memory += [MemoryCase(photos=few, count=count) for count in (48, 240)]
+    memory += [MemoryCase(photos=few, count=count) for count in (48, 144)]
     return [_in_fresh_process(_measure_speed, case) for case in speed] + [
         _in_fresh_process(_measure_memory, case) for case in memory
     ]
