@@ -157,15 +157,44 @@ def _matches(inside: FloatArray, same: Sample, different: Tail) -> Sample:
     return matches
 
 
-def calibrate_centres(
-    core: CoreFaces, centres: Centres, pairs: PairCalibration, cut: float, seed: int
-) -> Calibration:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What faces in a clean class reach against its centre: all but 2 %, and three quarters.
+
+    No threshold is set above these: where an embedder cannot keep people apart at the wanted
+    rate, refusing the class's own faces would not help. They are measured on the main clusters,
+    before any threshold has cut them.
+    """
+
+    nearly_all: float
+    most: float
+
+    @classmethod
+    def of(cls, core: CoreFaces, centres: Centres, pairs: PairCalibration) -> Reach:
+        """Measure it; without a main cluster, similarities of pairs stand in."""
+        own = leave_one_out(core.embeddings, core, centres).similarity
+        if not len(own):
+            return cls(nearly_all=pairs.same_quartile, most=pairs.same_median)
+        nearly_all, most = np.quantile(own, [0.02, 0.25])
+        return cls(nearly_all=float(nearly_all), most=float(most))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What was measured before the rounds; ``seed`` draws samples in them."""
+
+    pairs: PairCalibration
+    reach: Reach
+    seed: int
+
+
+def calibrate_centres(core: CoreFaces, centres: Centres, known: Known, cut: float) -> Calibration:
     """Measure core faces against the centres of other classes and set every threshold."""
+    pairs, reach, seed = known.pairs, known.reach, known.seed
     rng = np.random.default_rng(seed)
     own = leave_one_out(core.embeddings, core, centres).similarity
     others, _ = separate(_to_other_centres(core, centres, rng), own)
     different = fit_tail(others, pairs.different)
-    reach = _Reach.of(own, pairs)
     readmit = min(different.similarity_at(READMIT_RATE), reach.nearly_all)
     bystander = different.similarity_at(READMIT_RATE * _BYSTANDER_FACTOR)
     found = own[own > readmit]
@@ -183,25 +212,6 @@ def calibrate_centres(
         pairs=pairs,
         centres=different,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reach:
-    """What faces in a clean class reach against its centre: all but 5 %, and three quarters.
-
-    No threshold is set above these: where an embedder cannot keep people apart at the wanted
-    rate, refusing the class's own faces would not help.
-    """
-
-    nearly_all: float
-    most: float
-
-    @classmethod
-    def of(cls, own: FloatArray, pairs: PairCalibration) -> _Reach:
-        if not len(own):
-            return cls(nearly_all=pairs.same_quartile, most=pairs.same_median)
-        nearly_all, most = np.quantile(own, [0.05, 0.25])
-        return cls(nearly_all=float(nearly_all), most=float(most))
 
 
 def _margin(pairs: PairCalibration, different: Tail) -> float:

@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cleaning.identity.assign import Assignment, Evidence, assign
-from cleaning.identity.calibrate import Calibration, PairCalibration, calibrate_centres
+from cleaning.identity.calibrate import (
+    Calibration,
+    Known,
+    PairCalibration,
+    Reach,
+    calibrate_centres,
+)
 from cleaning.identity.centres import centres_of, nearest_others, own_similarity
 from cleaning.identity.config import IntraConfig
 from cleaning.identity.faceset import BoolArray, IntArray
@@ -66,11 +72,12 @@ def run_pass(problem: Problem, config: IntraConfig, pairs: PairCalibration, seed
     main_row = _main_rows(problem, cut, mains.cluster)
     unclear = (_photos_per_class(problem, main_row) < _MIN_PHOTOS) & config.hold
     stay_row = _without(problem, main_row, unclear)
+    known = _known(problem, stay_row, pairs, seed)
     rounds = 0
     settled = False
     while not settled and rounds < _MAX_ROUNDS:
         rounds += 1
-        judgement = _judge(problem, cut, stay_row, pairs, seed)
+        judgement = _judge(problem, cut, stay_row, known)
         judgement = _limit(judgement, config, main_row)
         runner_up = _runner_up(problem, cut, judgement.assignment)
         lost = unclear | (_unclear(problem, judgement.assignment, runner_up) & config.hold)
@@ -109,9 +116,13 @@ def _main_rows(problem: Problem, cut: Cut, main: IntArray) -> IntArray:
     return best_rows(problem, score, in_main)
 
 
-def _judge(
-    problem: Problem, cut: Cut, stay_row: IntArray, pairs: PairCalibration, seed: int
-) -> Judgement:
+def _known(problem: Problem, stay_row: IntArray, pairs: PairCalibration, seed: int) -> Known:
+    core = core_faces(problem, stay_row)
+    reach = Reach.of(core, centres_of(core, len(problem.identities)), pairs)
+    return Known(pairs=pairs, reach=reach, seed=seed)
+
+
+def _judge(problem: Problem, cut: Cut, stay_row: IntArray, known: Known) -> Judgement:
     faces, claim = problem.faces, problem.claims.of_row
     core = core_faces(problem, stay_row)
     centres = centres_of(core, len(problem.identities))
@@ -122,7 +133,7 @@ def _judge(
         own=own_similarity(faces.embeddings, problem.row_class, excluded, centres),
         others=nearest_others(faces.embeddings, problem.barred[claim], centres),
     )
-    limits = calibrate_centres(core, centres, pairs, cut.threshold, seed)
+    limits = calibrate_centres(core, centres, known, cut.threshold)
     found = assign(problem, evidence, centres, limits)
     return Judgement(
         assignment=settle_groups(problem, cut.of_row, found, evidence, centres, limits),
