@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-BENCHES = ("join", "faces", "noise", "demo_pack")
+BENCHES = ("join", "faces", "noise", "people", "demo_pack")
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("numpy", "scipy", "onnxruntime", "opencv-python", "faiss-cpu", "insightface")
 _WIDE = 8

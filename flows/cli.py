@@ -185,19 +185,19 @@ VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="For example
 @versions_app.command("list")
 def versions_list(workspace: Workspace, as_json: Json = False) -> None:
     """Released versions with their counts."""
-    from flows import inspect
+    from flows import versions
 
-    result = inspect.list_all(workspace)
-    answer(result, inspect.list_lines(result), as_json)
+    result = versions.list_all(workspace)
+    answer(result, versions.list_lines(result), as_json)
 
 
 @versions_app.command("show")
 def versions_show(version: VersionName, workspace: Workspace, as_json: Json = False) -> None:
     """What one version holds and where it came from."""
-    from flows import inspect
+    from flows import versions
 
-    result = inspect.show(workspace, version)
-    answer(result, inspect.show_lines(result), as_json)
+    result = versions.show(workspace, version)
+    answer(result, versions.show_lines(result), as_json)
 
 
 @versions_app.command("diff")
@@ -205,19 +205,19 @@ def versions_diff(
     old: VersionName, new: VersionName, workspace: Workspace, as_json: Json = False
 ) -> None:
     """What changed from one version to another."""
-    from flows import inspect
+    from flows import versions
 
-    result = inspect.diff(workspace, old, new)
-    answer(result, inspect.diff_lines(result), as_json)
+    result = versions.diff(workspace, old, new)
+    answer(result, versions.diff_lines(result), as_json)
 
 
 @versions_app.command("verify")
 def versions_verify(version: VersionName, workspace: Workspace, as_json: Json = False) -> None:
     """Read every file again and compare it with the manifest; exit code 1 when one differs."""
-    from flows import inspect
+    from flows import versions
 
-    result = inspect.verify(workspace, version)
-    answer(result, inspect.verify_lines(result), as_json)
+    result = versions.verify(workspace, version)
+    answer(result, versions.verify_lines(result), as_json)
     raise typer.Exit(0 if result["ok"] else 1)
 
 
