@@ -81,7 +81,8 @@ class InterOptions(_Model):
 
     threshold: Threshold = "auto"
     target_fmr: Annotated[float, Field(gt=0.0, lt=0.1)] = 1.0e-6
-    """With ``auto``: accepted share of different-person face pairs above the threshold."""
+    """With ``auto``: accepted share of chance candidates among all pairs of identities; lowered
+    where it would miss people and costs little (``cleaning.identity.calibrate_merge``)."""
     pending: Literal["keep-separate", "hold-out"] = "keep-separate"
     """What happens to an undecided or unsure candidate: both identities stay, or the smaller one
     is held."""
