@@ -185,7 +185,7 @@ def _translated(error: OSError, verb: str, where: str) -> WorkspaceError | Stora
     """The project's error for one of the file system, with a remedy."""
     if error.errno == errno.ENOSPC:
         return StorageError(f"cannot {verb} {where}: the disk is full; free space and run again")
-    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}:
         return WorkspaceError(
             f"cannot {verb} {where}: {error.strerror}; choose a workspace you may write to"
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -37,6 +38,10 @@ class Reporter:
                 TimeRemainingColumn(),
                 console=self._console,
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets a silent reporter: only this one draws on the terminal."""
+        return partial(Reporter, quiet=True), ()
 
     def __enter__(self) -> Self:
         if self._progress:

@@ -75,8 +75,11 @@ class Network:
 
 def choose_providers() -> list[str]:
     """Onnxruntime's providers to use: CUDA when it is there, the CPU always."""
-    available = onnxruntime.get_available_providers()
-    return [_CUDA, _CPU] if _CUDA in available else [_CPU]
+    if _CUDA not in onnxruntime.get_available_providers():
+        return [_CPU]
+    # CUDA libraries that came as Python packages are not on the loader's path.
+    onnxruntime.preload_dlls()
+    return [_CUDA, _CPU]
 
 
 def single_thread_options() -> onnxruntime.SessionOptions:

@@ -82,7 +82,6 @@ def test_a_recipe_that_is_not_yaml(winnow: Any, tmp_path: Path) -> None:
     assert str(recipe) in done.complaint
 
 
-@pytest.mark.xfail(strict=True, reason="reported as failed work (exit code 1), not as a request")
 def test_a_file_in_place_of_the_workspace(winnow: Any, recipe: Path, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("mine")

@@ -79,16 +79,7 @@ def whole(winnow: Any, module_recipe: Path, tmp_path_factory: pytest.TempPathFac
     return Whole(workspace, str(done.answer["release"]["digest"]), seconds)
 
 
-@pytest.mark.parametrize(
-    "runner",
-    [
-        "threads",
-        pytest.param(
-            "processes",
-            marks=pytest.mark.xfail(strict=True, reason="the flow's Reporter cannot be pickled"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("runner", ["threads", "processes"])
 def test_another_workspace_gives_the_same_version(
     runner: str, winnow: Any, module_recipe: Path, whole: Whole, tmp_path: Path
 ) -> None:

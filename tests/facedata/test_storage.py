@@ -93,7 +93,7 @@ def test_a_missing_file_is_named(storage: Storage) -> None:
 
 def test_a_file_in_the_way_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "work").write_text("a file")
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(WorkspaceError, match="choose a workspace you may write to"):
         Storage(tmp_path / "work").write("a", b"x")
 
 

@@ -1,5 +1,7 @@
 """Progress: plain lines at every tenth where there is no terminal, on stderr only."""
 
+import pickle
+
 import pytest
 
 from flows.progress import Reporter
@@ -14,6 +16,11 @@ def test_plain_lines_at_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [f"photos: {n}/200" for n in range(20, 201, 20)] + ["done"]
+
+
+def test_another_process_gets_a_silent_one(capsys: pytest.CaptureFixture[str]) -> None:
+    pickle.loads(pickle.dumps(Reporter())).say("from elsewhere")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
