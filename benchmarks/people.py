@@ -93,7 +93,7 @@ def run() -> list[Row]:
     for name, gallery in load_galleries("crawl").items():
         alone, kept, wrong = kept_of_crawl(gallery, _clean(gallery))
         found = f"{kept} of {alone} alone kept"
-        rows.append(_row(name, "crawl", found, f"{len(wrong)} of another person"))
+        rows.append(_row(name, "crawl", found, f"of another person: {len(wrong)}"))
     return rows
 
 
@@ -104,7 +104,7 @@ def _cut_row(name: str, gallery: Gallery, seed: int) -> Row:
         name,
         f"cut in two, seed {seed}",
         f"{len(halves & found)} of {len(halves)} pairs",
-        f"{len(found - halves)} other pairs",
+        f"others: {len(found - halves)}",
     )
 
 
@@ -116,7 +116,7 @@ def _second_names_row(name: str, gallery: Gallery) -> Row:
         name,
         "second names",
         f"{len(same & found)} of {len(same)} pairs",
-        f"{len(found - same)} other pairs",
+        f"others: {len(found - same)}",
     )
 
 

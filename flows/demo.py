@@ -168,7 +168,7 @@ def demo_lines(result: Answer) -> list[str]:
     return [
         f"crawled   {crawl['stored']} of {crawl['requested']} photos from a local site; "
         f"failed: {failed or 'none'}",
-        f"review    {review['pairs']} pairs of names asked; the demo's own truth answered them, "
+        f"review    pairs of names asked about: {review['pairs']}; the demo's own truth answered, "
         "no person was involved",
         f"          people under two names found: {review['same_person_found']} of "
         f"{review['same_person_pairs']}",
