@@ -265,6 +265,11 @@ def from_table(record_type: type[R], table: pa.Table) -> list[R]:
     ]
 
 
+READ_OPTIONS: dict[str, bool] = {"use_threads": False, "pre_buffer": False}
+"""For ``pq.read_table``: the thread pools of pyarrow 26 abort now and then when a process ends
+right after reading; partitions are read in parallel as it is."""
+
+
 def to_parquet(record_type: type[R], rows: Iterable[R]) -> bytes:
     """Records as a Parquet file; the same records give the same bytes."""
     sink = pa.BufferOutputStream()
@@ -280,7 +285,7 @@ def from_parquet(record_type: type[R], data: bytes, origin: str) -> list[R]:
         IntegrityError: when it is damaged, or holds another type of record.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = pq.read_table(pa.BufferReader(data), **READ_OPTIONS)
     except pa.ArrowInvalid as error:
         raise IntegrityError(
             f"{origin}: not a whole Parquet file ({error}); remove its folder and run again"

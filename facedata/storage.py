@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
-from facedata.records import R, from_parquet, to_parquet
+from facedata.records import READ_OPTIONS, R, from_parquet, to_parquet
 
 TEMPORARY = "tmp"
 """Folder below a local root where files are written before they are whole."""
@@ -166,7 +166,7 @@ class Storage:
         with self._errors("read", relative):
             try:
                 with self._fs.open(self.path(relative), "rb") as stream:
-                    return pq.read_table(stream, columns=columns)
+                    return pq.read_table(stream, columns=columns, **READ_OPTIONS)
             except pa.ArrowInvalid as error:
                 raise IntegrityError(
                     f"{self.url(relative)}: not a whole Parquet file ({error}); "

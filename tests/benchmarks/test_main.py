@@ -67,4 +67,4 @@ def test_an_unknown_bench_is_refused() -> None:
     )
 
     assert done.returncode == 2
-    assert "no such bench: nonsense; there are join, faces, noise, demo_pack" in done.stderr
+    assert "no such bench: nonsense; there are join, faces, noise, people, demo_pack" in done.stderr

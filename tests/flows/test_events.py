@@ -26,11 +26,11 @@ def wait_for_events(server: Any, resource_id: str) -> list[dict[str, Any]]:
 
 def test_the_server_has_the_event_as_the_contract_says(prefect_server: Any) -> None:
     with temporary_settings({PREFECT_API_URL: prefect_server.api}):
-        assert emit_released("people", "people-v0001", MANIFEST) is True
+        assert emit_released("told", "people-v0001", MANIFEST) is True
 
-    (event,) = wait_for_events(prefect_server, "facedata.people")
+    (event,) = wait_for_events(prefect_server, "facedata.told")
     assert event["event"] == "facedata.version.released"
-    assert event["resource"]["prefect.resource.id"] == "facedata.people"
+    assert event["resource"]["prefect.resource.id"] == "facedata.told"
     assert event["payload"] == {"version": "people-v0001", "manifest": MANIFEST}
     assert event["related"] == []
 
