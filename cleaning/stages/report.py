@@ -87,12 +87,7 @@ def _copy_notes(copies: Mapping[str, int]) -> list[str]:
 
 def _thresholds(given: ReportInput) -> list[ThresholdFact]:
     calibration, recipe = given.calibration, given.recipe
-    different = calibration["pairs"]["different"]
-    evidence = tuple(
-        (f"different people, {name}", f"{value:.4g}")
-        for name, value in different.items()
-        if isinstance(value, int | float)
-    )
+    evidence = _evidence(calibration["pairs"])
     cut_origin = _CALIBRATED if recipe.intra.threshold == "auto" else _FROM_RECIPE
     candidate_origin = _CALIBRATED if recipe.inter.threshold == "auto" else _FROM_RECIPE
     return [
@@ -108,6 +103,18 @@ def _thresholds(given: ReportInput) -> list[ThresholdFact]:
             facts=(("target false-match rate", f"{recipe.inter.target_fmr:g}"),),
         ),
     ]
+
+
+def _evidence(pairs: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What the thresholds rest on, in words."""
+    different = pairs["different"]
+    return (
+        ("pairs of different people measured", f"{different['samples']:,}"),
+        ("their median similarity", f"{different['location']:.3f}"),
+        ("their spread", f"{different['scale']:.3f}"),
+        (f"reached by {different['start_rate']:.0%} of them", f"{different['start']:.3f}"),
+        ("median of pairs of one person", f"{pairs['same_median']:.3f}"),
+    )
 
 
 def _histograms(given: ReportInput) -> list[Histogram]:
