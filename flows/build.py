@@ -18,6 +18,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
 
+from cleaning.faces.config import usable_cores
 from cleaning.review.pairs_csv import Reading
 from facedata.errors import RequestError, StorageError
 from facedata.lock import hold_workspace
@@ -28,7 +29,6 @@ from flows.events import emit_released
 from flows.job import Job, open_job
 from flows.progress import Reporter
 from flows.summary import Summary
-from flows.workers import worker_count
 
 STAGES = ("crawl", "ingest", "faces", "embed", "intra", "inter", "review", "release")
 Runner = Literal["threads", "processes"]
@@ -137,7 +137,7 @@ def utc_now() -> str:
 def _measure(
     job: Job, runner: Runner, images: StageResult, embed: bool, reporter: Reporter
 ) -> Sequence[steps.Part]:
-    workers = worker_count()
+    workers = usable_cores()
     pool: TaskRunner[Any] = (
         ProcessPoolTaskRunner(max_workers=workers)
         if runner == "processes"
@@ -153,7 +153,7 @@ def measure_partitions(
 ) -> Sequence[steps.Part]:
     """Detect, align and embed, one task per partition; the order is that of the partitions."""
     partitions = steps.partition(job, images)
-    threads = max(1, worker_count() // len(partitions))
+    threads = max(1, usable_cores() // len(partitions))
     reporter.start("photos", sum(len(part) for part in partitions))
     futures: list[PrefectFuture[steps.Part]] = [
         partition_task.submit(job, part, embed, threads) for part in partitions

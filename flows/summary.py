@@ -39,8 +39,9 @@ class Summary:
     def add(self, stage: str, counts: Answer) -> None:
         """A stage that counts for itself."""
         self._answer["stages"][stage] = counts
-        if counts:
-            self._reporter.say(f"{stage}: {_counts_text(counts)}")
+        text = _counts_text(counts)
+        if text:
+            self._reporter.say(f"{stage}: {text}")
 
     def add_stage(self, result: StageResult) -> None:
         """A stage with one result."""
@@ -80,7 +81,7 @@ def _counts_text(counts: Answer) -> str:
     return ", ".join(
         f"{name.replace('_', ' ')} {value}"
         for name, value in counts.items()
-        if not isinstance(value, dict) and value is not False and value != 0
+        if not isinstance(value, dict | list) and value is not False
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from cleaning.faces.decode import DecodeLimits
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Processor cores that this process may use, at least 1."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -26,5 +27,5 @@ class FacesConfig:
     min_size: float = 32.0
     det_size: int | None = None
     limits: DecodeLimits = field(default_factory=DecodeLimits)
-    threads: int = field(default_factory=_usable_cores)
+    threads: int = field(default_factory=usable_cores)
     batch_size: int | None = None

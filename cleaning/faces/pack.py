@@ -16,7 +16,6 @@ from cleaning.faces.network import (
     LOAD_ERRORS,
     Network,
     choose_providers,
-    file_digest,
     metadata_of,
     open_network,
     read_graph,
@@ -102,11 +101,6 @@ def find_pack(models: str | Path, *, root: Path = ROOT, download: bool = False) 
             f"{known}, give a folder, or allow the download"
         )
     return _folder_with_models(_download(models, root.expanduser()))
-
-
-def pack_digests(folder: Path) -> dict[str, str]:
-    """File name → sha256 in hex of every .onnx file in a pack's folder; nothing is loaded."""
-    return {path.name: file_digest(path) for path in sorted(folder.glob("*.onnx"))}
 
 
 def load_pack(models: str | Path, *, root: Path = ROOT, download: bool = False) -> ModelPack:

@@ -7,7 +7,7 @@ is known; no row is ever changed or removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
 from enum import StrEnum
 
@@ -122,11 +122,3 @@ def _unknown_answer(found: str) -> str:
 
 def _bad_line(number: int, problem: str) -> str:
     return f"decision log line {number} {problem}; restore the line from a copy of the log"
-
-
-def count_answers(candidates: Sequence[CandidateRow]) -> dict[str, int]:
-    """Count candidates per decision; every answer and ``pending`` are present, zero included."""
-    counts = {answer.value: 0 for answer in Answer} | {PENDING: 0}
-    for row in candidates:
-        counts[row.decision] += 1
-    return counts

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from demo import noise
-from demo.align import TEMPLATE, aligned, similarity_transform
 from demo.casting import make_person
 from demo.photo import USUAL, Conditions, render_photo
 from demo.raster import FAR, Camera, Pose, apply_pose, normals, rasterise, rotation, sample
@@ -87,15 +86,6 @@ def test_the_subject_comes_first_and_is_largest() -> None:
     assert photo.faces[0].person_id == people[0].person_id
     widths = [face.box[2] - face.box[0] for face in photo.faces]
     assert widths[0] > 0.85 * max(widths)
-
-
-def test_alignment_puts_landmarks_on_the_template() -> None:
-    turn = 0.3
-    linear = 1.7 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    marks = TEMPLATE @ linear.T + (12.0, -5.0)
-    matrix = similarity_transform(marks)
-    assert np.allclose(marks @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=1e-3)
-    assert aligned(np.zeros((90, 90, 3), dtype=np.uint8), marks, margin=8).shape == (128, 128, 3)
 
 
 def test_rasterising_a_plane_gives_its_depth_and_place() -> None:

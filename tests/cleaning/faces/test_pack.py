@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from insightface.app import FaceAnalysis
 
-from cleaning.faces.pack import find_pack, load_pack, pack_digests
+from cleaning.faces.pack import find_pack, load_pack
 from facedata.errors import ModelError
 
 Write = Callable[..., Path]
@@ -56,7 +56,6 @@ def test_digests(folder: Path) -> None:
         for name in ("a.onnx", "b.onnx")
     }
     assert load_pack(folder).digests == expected
-    assert pack_digests(folder) == expected
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, 640), (320, 320)])
@@ -161,7 +160,7 @@ def test_download_by_name(
 
     monkeypatch.setattr("insightface.utils.storage.download_file", fetch)
     pack = load_pack("tiny", root=tmp_path / "home", download=True)
-    assert pack.digests == pack_digests(folder)
+    assert pack.digests == load_pack(folder).digests
     assert capsys.readouterr().out == ""
 
 
