@@ -10,7 +10,10 @@
 └── ``WorkError``         the request was right and the work failed; exit code 1
     ├── ``StorageError``      reading or writing failed (disk full, connection lost)
     ├── ``IntegrityError``    bytes on disk are not what their digest says
-    └── ``CrawlError``        the crawler process failed
+    ├── ``CrawlError``        the crawler process failed
+    ├── ``ReviewError``       the review server failed, or lost what was sent to it
+    │   └── ``ProjectGoneError``  a project on the review server was deleted
+    └── ``QualityError``      the version is not good enough to be released
 
 A message is one line that says what went wrong, for which item, the value found and the remedy.
 """
@@ -64,3 +67,15 @@ class IntegrityError(WorkError):
 
 class CrawlError(WorkError):
     """The crawler process failed."""
+
+
+class ReviewError(WorkError):
+    """The review server failed, or lost what was sent to it."""
+
+
+class ProjectGoneError(ReviewError):
+    """A project on the review server was deleted."""
+
+
+class QualityError(WorkError):
+    """The version is not good enough to be released."""

@@ -29,6 +29,9 @@ class Reason(StrEnum):
     MERGED_PHOTO = "merged_photo"
     """Kept: too little to judge alone, confirmed by the identity it was merged into."""
 
+    CONFIRMED = "confirmed"
+    """Kept: people said that it shows this identity."""
+
     BELONGS_TO_OTHER = "belongs_to_other"
     """Moved: shows the person of another identity."""
 
@@ -51,6 +54,9 @@ class Reason(StrEnum):
     SAME_FACE_CLAIMED_TWICE = "same_face_claimed_twice"
     """Dropped: another identity claims the same face with better evidence."""
 
+    REJECTED = "rejected"
+    """Dropped: people said that it does not show this identity."""
+
     NO_MAIN_CLUSTER = "no_main_cluster"
     """Held: the identity has no clear main cluster."""
     TAKEN_OVER = "taken_over"
@@ -69,7 +75,10 @@ class Reason(StrEnum):
 
 
 _OUTCOME_OF: dict[Reason, Outcome] = {
-    **dict.fromkeys((Reason.MAIN_CLUSTER, Reason.READMITTED, Reason.MERGED_PHOTO), Outcome.KEPT),
+    **dict.fromkeys(
+        (Reason.MAIN_CLUSTER, Reason.READMITTED, Reason.MERGED_PHOTO, Reason.CONFIRMED),
+        Outcome.KEPT,
+    ),
     Reason.BELONGS_TO_OTHER: Outcome.MOVED,
     **dict.fromkeys(
         (
@@ -82,6 +91,7 @@ _OUTCOME_OF: dict[Reason, Outcome] = {
             Reason.NEAR_DUPLICATE,
             Reason.OUTLIER,
             Reason.SAME_FACE_CLAIMED_TWICE,
+            Reason.REJECTED,
         ),
         Outcome.DROPPED,
     ),

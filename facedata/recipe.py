@@ -9,99 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from facedata.errors import RecipeError
-
-Threshold: TypeAlias = Literal["auto"] | Annotated[float, Field(ge=-1.0, le=1.0)]
-"""A cosine similarity in [-1, 1], or ``auto``: calibrated on the data itself."""
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FolderSource(_Model):
-    """One folder per person: ``path/<identity>/<image>``."""
-
-    path: str
+from facedata.options import (
+    FacesOptions,
+    FolderSource,
+    InterOptions,
+    IntraOptions,
+    Model,
+    ReleaseOptions,
+    ReviewOptions,
+    ShardOptions,
+    Source,
+)
 
 
-class CrawlSource(_Model):
-    """Photos to fetch: who (``identities``, CSV) and from where (``sites``, YAML)."""
-
-    spider: Literal["gallery"] = "gallery"
-    identities: str
-    sites: str
-    retry_failed: bool = False
-    """Ask again for what failed in an earlier run."""
-
-
-class Source(_Model):
-    """One entry under ``sources``: exactly one kind, with an optional name."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
-    folder: FolderSource | None = None
-    crawl: CrawlSource | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one_kind(self) -> Self:
-        kinds = [kind for kind in ("folder", "crawl") if getattr(self, kind) is not None]
-        if len(kinds) != 1:
-            raise ValueError(f"needs exactly one of folder, crawl; found {kinds or 'none'}")
-        return self
-
-
-class FacesOptions(_Model):
-    """Detection. A face below ``min_score`` or ``min_size`` pixels is not considered."""
-
-    min_score: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
-    min_size: Annotated[int, Field(ge=8, le=1024)] = 24
-    near_duplicates: Literal["keep", "drop"] = "keep"
-    """Re-encoded or resized copies of one photo within one identity: found always, dropped
-    only with ``drop``."""
-
-
-class IntraOptions(_Model):
-    """Cleaning inside each identity."""
-
-    method: Literal["average", "complete", "single", "chinese-whispers"] = "average"
-    threshold: Threshold = "auto"
-    readmit: bool = True
-    move: bool = True
-    min_photos: Annotated[int, Field(ge=1, le=1000)] = 2
-    """Identities that end with fewer photos are held."""
-
-
-class InterOptions(_Model):
-    """Finding one person under two names."""
-
-    threshold: Threshold = "auto"
-    target_fmr: Annotated[float, Field(gt=0.0, lt=0.1)] = 1.0e-6
-    """With ``auto``: accepted share of chance candidates among all pairs of identities; lowered
-    where it would miss people and costs little (``cleaning.identity.calibrate_merge``)."""
-    pending: Literal["keep-separate", "hold-out"] = "keep-separate"
-    """What happens to an undecided or unsure candidate: both identities stay, or the smaller one
-    is held."""
-
-
-class ReviewOptions(_Model):
-    """Who decides about merge candidates: ``file`` writes pages and ``pairs.csv``."""
-
-    backend: Literal["file", "none"] = "file"
-
-
-class ShardOptions(_Model):
-    """The released WebDataset shards."""
-
-    max_images: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    format: Literal["jpg", "png"] = "jpg"
-
-
-class Recipe(_Model):
+class Recipe(Model):
     """A whole recipe. See ``docs/recipe.md`` for every key."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -113,6 +40,7 @@ class Recipe(_Model):
     exclude: Annotated[tuple[str, ...], Field(max_length=0)] = ()
     """Reserved for evaluation sets whose people must not appear; only the empty list so far."""
     review: ReviewOptions = ReviewOptions()
+    release: ReleaseOptions = ReleaseOptions()
     shards: ShardOptions = ShardOptions()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -245,7 +173,18 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
         )
         for source in recipe.sources
     )
+    review = recipe.review.model_copy(
+        update={
+            "gold": recipe.review.gold and absolute(recipe.review.gold),
+            "images": recipe.review.images.model_copy(
+                update={
+                    "document_root": recipe.review.images.document_root
+                    and absolute(recipe.review.images.document_root)
+                }
+            ),
+        }
+    )
     models = recipe.models
     if "/" in models or models.startswith("."):
         models = absolute(models)
-    return recipe.model_copy(update={"sources": sources, "models": models})
+    return recipe.model_copy(update={"sources": sources, "models": models, "review": review})

@@ -175,66 +175,6 @@ class LedgerRow:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateRow:
-    """Two identities that may be one person, with what was decided.
-
-    ``identity_a`` < ``identity_b`` by name. ``max_similarity`` is the cosine of their nearest
-    pair of faces, ``face_a`` and ``face_b``. ``decision`` is ``same``, ``different``,
-    ``unsure`` or ``pending``; ``decided_at`` ISO 8601 in UTC.
-    """
-
-    identity_a: str
-    identity_b: str
-    max_similarity: float
-    face_a: str
-    face_b: str
-    decision: str
-    decided_by: str | None
-    decided_at: str | None
-
-    SCHEMA: ClassVar[pa.Schema] = pa.schema(
-        [
-            pa.field("identity_a", pa.string(), nullable=False),
-            pa.field("identity_b", pa.string(), nullable=False),
-            pa.field("max_similarity", pa.float32(), nullable=False),
-            pa.field("face_a", pa.string(), nullable=False),
-            pa.field("face_b", pa.string(), nullable=False),
-            pa.field("decision", pa.string(), nullable=False),
-            pa.field("decided_by", pa.string()),
-            pa.field("decided_at", pa.string()),
-        ]
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """One answer of a person about a pair of identities; append-only, the latest row counts.
-
-    ``identity_a`` < ``identity_b`` by name; ``decision`` as in ``CandidateRow`` without
-    ``pending``; ``decided_at`` ISO 8601 in UTC.
-    """
-
-    identity_a: str
-    identity_b: str
-    decision: str
-    decided_by: str
-    decided_at: str
-    note: str = ""
-    """What the person wrote beside the answer."""
-
-    SCHEMA: ClassVar[pa.Schema] = pa.schema(
-        [
-            pa.field("identity_a", pa.string(), nullable=False),
-            pa.field("identity_b", pa.string(), nullable=False),
-            pa.field("decision", pa.string(), nullable=False),
-            pa.field("decided_by", pa.string(), nullable=False),
-            pa.field("decided_at", pa.string(), nullable=False),
-            pa.field("note", pa.string(), nullable=False),
-        ]
-    )
-
-
 def to_table(record_type: type[R], rows: Iterable[R]) -> pa.Table:
     """Turn records into an Arrow table with the record type's schema."""
     listed = list(rows)

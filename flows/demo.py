@@ -15,12 +15,14 @@ from typing import Any
 import yaml
 
 from cleaning.review.pairs_csv import Reading, write_pairs
-from cleaning.stages.review import ReviewFolder, take_in_answers
+from cleaning.stages.review import shown_candidates, take_in_answers
+from cleaning.stages.review_folder import ReviewFolder
 from demo.score import Box, Score, Truth, score
 from demo.site import DemoSite, serve, write_crawl_files
 from demo.site_faults import DEMO_FAULTS
 from demo.web import plan_web, write_web
-from facedata.records import CandidateRow, LedgerRow
+from facedata.records import LedgerRow
+from facedata.review import CandidateRow
 from facedata.storage import Storage
 from facedata.versions import LEDGER, Manifest, read_manifest
 from flows.build import build, utc_now
@@ -121,7 +123,7 @@ def _answer_review(workspace: Path, web: Path) -> Answer:
     truth = Truth.read(web / "truth.json")
     answered = [
         replace(row, decision=_answer(truth, row), decided_by="demo truth")
-        for row in folder.shown()
+        for row in shown_candidates(folder)
     ]
     reading = Reading(reviewer="demo truth", decided_at=utc_now())
     take_in_answers(folder, reading, write_pairs(answered))

@@ -9,7 +9,8 @@ from cleaning.faces.pack import find_pack
 from crawlers.folder import list_folder
 from crawlers.people import load_people
 from crawlers.sites import load_sites
-from facedata.recipe import Source, load_recipe, resolve_paths
+from facedata.options import Source
+from facedata.recipe import load_recipe, resolve_paths
 from facedata.storage import Storage
 from facedata.versions import list_versions, next_version
 from flows.job import pack_location

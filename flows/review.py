@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cleaning.review.pairs_csv import Reading
-from cleaning.stages.review import ReviewFolder, take_in_answers
+from cleaning.stages.review import take_in_answers
+from cleaning.stages.review_folder import ReviewFolder
 from facedata.errors import RequestError
 from facedata.lock import hold_workspace
 from flows.build import Runner, build, utc_now

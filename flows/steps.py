@@ -18,13 +18,15 @@ from cleaning.stages.embeddings import embed_partition
 from cleaning.stages.faces import measure_partition as measure_faces
 from cleaning.stages.measured import Measured, load_measured
 from cleaning.stages.release import Released, ReleaseInput, release_version
-from cleaning.stages.review import ReviewFolder, ReviewInput, take_in_answers, write_pages
+from cleaning.stages.review import ReviewInput, page_url, take_in_answers, write_pages
+from cleaning.stages.review_folder import ReviewFolder
 from crawlers import ingest as ingest_stage
 from crawlers.counts import CrawlCounts
 from crawlers.run import CrawlJob
 from crawlers.run import crawl as run_crawl
 from facedata.partitions import partition_images
-from facedata.records import CandidateRow, ImageRecord, LedgerRow
+from facedata.records import ImageRecord, LedgerRow
+from facedata.review import CandidateRow
 from facedata.stages import StageResult
 from flows.job import Job
 from flows.progress import Reporter
@@ -167,7 +169,7 @@ def review(
         measured=build.measured,
         crops=build.crops(),
     )
-    return {**write_pages(folder, shown), "new_answers": taken, "page": folder.page_url()}
+    return {**write_pages(folder, shown), "new_answers": taken, "page": page_url(folder)}
 
 
 def release(build: Build, intra: StageResult, inter: StageResult) -> Released:

@@ -10,7 +10,8 @@ from enum import Enum
 
 from cleaning.export.crop_image import to_data_uri
 from facedata.ledger import Reason
-from facedata.records import CandidateRow, LedgerRow
+from facedata.records import LedgerRow
+from facedata.review import CandidateRow
 
 PHOTOS_PER_GALLERY = 24
 PAIRS_PER_DECISION = 24

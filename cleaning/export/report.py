@@ -18,7 +18,7 @@ from cleaning.export.histogram import Histogram, draw
 from cleaning.export.summary import IdentityLine, Summary
 from cleaning.export.wording import OUTCOMES, REASONS, count_of, share_of
 from facedata.ledger import Outcome, Reason
-from facedata.records import CandidateRow
+from facedata.review import CandidateRow
 
 IDENTITIES_SHOWN = 2_000
 SOURCES_SHOWN = 200

@@ -17,10 +17,9 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from cleaning.review.decisions import PENDING
 from cleaning.review.pairs_csv import COLUMNS, decision_cells, pair_cells, write_pairs
 from cleaning.review.thumbnail import to_jpeg
-from facedata.records import CandidateRow
+from facedata.review import PENDING, CandidateRow
 
 PAIRS_PER_PAGE = 50
 PAIRS_PER_BATCH = 1_000

@@ -19,9 +19,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from cleaning.review.decisions import PENDING, Answer, Pair, ordered_pair
 from facedata.errors import RecipeError
-from facedata.records import CandidateRow, Decision
+from facedata.review import PENDING, Answer, CandidateRow, Decision, Pair, ordered_pair
 
 COLUMNS = (
     "identity_a",

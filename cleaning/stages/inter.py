@@ -15,8 +15,9 @@ from cleaning.identity.join import minimum_cross_class
 from cleaning.stages.intra import LEDGER
 from cleaning.stages.measured import Measured
 from cleaning.stages.settle import hopeful_identity
-from facedata.recipe import InterOptions
-from facedata.records import CandidateRow, LedgerRow, to_parquet
+from facedata.options import InterOptions
+from facedata.records import LedgerRow, to_parquet
+from facedata.review import CandidateRow
 from facedata.stages import StageOutput, StageResult, run_stage, stage_key
 from facedata.storage import Storage
 

@@ -19,18 +19,12 @@ from cleaning.stages.crops import CropReader
 from cleaning.stages.faces import FACES
 from cleaning.stages.measured import Measured
 from cleaning.stages.report import ReportInput, report_data
-from cleaning.stages.review import ReviewFolder
+from cleaning.stages.review_folder import ReviewFolder
 from cleaning.stages.settle import Verdicts, hopeful_identity, settle
 from facedata.ledger import check_complete, count_outcomes
 from facedata.recipe import Recipe
-from facedata.records import (
-    CandidateRow,
-    FaceRecord,
-    ImageRecord,
-    LedgerRow,
-    from_table,
-    to_parquet,
-)
+from facedata.records import FaceRecord, ImageRecord, LedgerRow, from_table, to_parquet
+from facedata.review import CandidateRow
 from facedata.stages import StageResult
 from facedata.storage import Storage
 from facedata.versions import (
@@ -117,7 +111,7 @@ def release_version(storage: Storage, given: ReleaseInput) -> Released:
 
 def _settle(storage: Storage, given: ReleaseInput) -> _Settled:
     parent = latest_manifest(storage, given.recipe.name)
-    log = ReviewFolder(storage=storage, dataset=given.recipe.name).log()
+    log = ReviewFolder(storage=storage, dataset=given.recipe.name).decisions()
     candidates = with_decisions(given.candidates, log)
     counts = Counter(name for row in given.rows if (name := hopeful_identity(row)) is not None)
     for name in parent.identities if parent else ():

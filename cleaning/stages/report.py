@@ -20,7 +20,8 @@ from cleaning.stages.crops import CropReader
 from cleaning.stages.measured import Measured
 from facedata.ledger import Reason
 from facedata.recipe import Recipe
-from facedata.records import CandidateRow, ImageRecord, LedgerRow
+from facedata.records import ImageRecord, LedgerRow
+from facedata.review import CandidateRow
 
 # Enough for a smooth histogram, few enough for any number of photos.
 _SAMPLED_FACES = 3_000

@@ -8,13 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from cleaning.review.decisions import (
-    PENDING,
-    from_jsonl,
-    to_jsonl,
-    unrecorded,
-    with_decisions,
-)
+from cleaning.review.decisions import unrecorded, with_decisions
 from cleaning.review.file_backend import (
     PAGE_FILE,
     PAIRS_FILE,
@@ -27,47 +21,26 @@ from cleaning.review.gallery import select_gallery
 from cleaning.review.pairs_csv import Reading, read_pairs
 from cleaning.stages.crops import CropReader
 from cleaning.stages.measured import Measured
+from cleaning.stages.review_folder import ReviewFolder
 from cleaning.stages.settle import hopeful_identity
-from facedata.records import CandidateRow, Decision, LedgerRow
+from facedata.records import LedgerRow
+from facedata.review import PENDING, CandidateRow
 from facedata.stages import digest_of
-from facedata.storage import Storage
 
-_LOG = "decisions.jsonl"
 _SHOWN = "candidates.parquet"
 _WRITTEN = "written.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewFolder:
-    """Where a data set's review lives: ``review/<dataset>/`` in the workspace."""
+def page_url(folder: ReviewFolder) -> str:
+    """Where people find the page."""
+    return folder.storage.url(folder.path(PAGE_FILE))
 
-    storage: Storage
-    dataset: str
 
-    def path(self, name: str) -> str:
-        """Path in the workspace of one of the files."""
-        return f"review/{self.dataset}/{name}"
-
-    def page_url(self) -> str:
-        """Where people find the page."""
-        return self.storage.url(self.path(PAGE_FILE))
-
-    def log(self) -> list[Decision]:
-        """All decisions ever made, oldest first."""
-        if not self.storage.exists(self.path(_LOG)):
-            return []
-        return from_jsonl(self.storage.read(self.path(_LOG)))
-
-    def shown(self) -> list[CandidateRow]:
-        """The candidates that the pages show; empty before the first time."""
-        if not self.storage.exists(self.path(_SHOWN)):
-            return []
-        return self.storage.read_records(self.path(_SHOWN), CandidateRow)
-
-    def append(self, decisions: Sequence[Decision]) -> None:
-        """Add decisions to the log."""
-        if decisions:
-            self.storage.append(self.path(_LOG), to_jsonl(decisions))
+def shown_candidates(folder: ReviewFolder) -> list[CandidateRow]:
+    """The candidates that the pages show; empty before the first time."""
+    if not folder.storage.exists(folder.path(_SHOWN)):
+        return []
+    return folder.storage.read_records(folder.path(_SHOWN), CandidateRow)
 
 
 def take_in_answers(folder: ReviewFolder, reading: Reading, data: bytes | None = None) -> int:
@@ -85,8 +58,8 @@ def take_in_answers(folder: ReviewFolder, reading: Reading, data: bytes | None =
         if not folder.storage.exists(folder.path(PAIRS_FILE)):
             return 0
         data = folder.storage.read(folder.path(PAIRS_FILE))
-    fresh = unrecorded(read_pairs(data, folder.shown(), reading), folder.log())
-    folder.append(fresh)
+    fresh = unrecorded(read_pairs(data, shown_candidates(folder), reading), folder.decisions())
+    folder.append_decisions(fresh)
     return len(fresh)
 
 
@@ -106,7 +79,7 @@ def write_pages(folder: ReviewFolder, shown: ReviewInput) -> dict[str, int]:
     Returns:
         Counts of candidates, decided and pending.
     """
-    decided = with_decisions(shown.candidates, folder.log())
+    decided = with_decisions(shown.candidates, folder.decisions())
     pending = sum(row.decision == PENDING for row in decided)
     counts = {"candidates": len(decided), "decided": len(decided) - pending, "pending": pending}
     digest = digest_of([asdict(row) for row in decided])

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from facedata.errors import VersionError
-from facedata.records import CandidateRow, LedgerRow, to_parquet
+from facedata.records import LedgerRow, to_parquet
+from facedata.review import CandidateRow
 from facedata.storage import Storage
 from facedata.versions import (
     Manifest,

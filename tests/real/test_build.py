@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from facedata.records import CandidateRow, LedgerRow
+from facedata.records import LedgerRow
+from facedata.review import CandidateRow
 from facedata.storage import Storage
 
 SHARED = Path(os.environ.get("WINNOW_SHARED", Path(__file__).parents[3] / "shared"))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from facedata.ledger import Reason
-from facedata.records import CandidateRow, LedgerRow
+from facedata.records import LedgerRow
+from facedata.review import CandidateRow
 
 MakeRow = Callable[..., LedgerRow]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cleaning.identity.merge import Contradiction, Merges, merge
 from facedata.errors import RequestError
 from facedata.ledger import Reason
-from facedata.records import Decision
+from facedata.review import Decision
 
 NAMES = "ABCDEFG"
 

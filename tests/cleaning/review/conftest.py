@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cleaning.review.file_backend import Gallery, GalleryFace
-from facedata.records import CandidateRow
+from facedata.review import CandidateRow
 
 MakeCandidate = Callable[..., CandidateRow]
 

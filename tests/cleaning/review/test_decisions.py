@@ -1,36 +1,11 @@
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from cleaning.review.decisions import (
-    Answer,
-    from_jsonl,
-    latest,
-    to_jsonl,
-    unrecorded,
-    with_decisions,
-)
-from facedata.errors import IntegrityError
-from facedata.records import Decision
+from cleaning.review.decisions import latest, unrecorded, with_decisions
+from facedata.review import Decision
 
 
 def decision(a: str, b: str, answer: str, by: str = "Ana", at: str = "2026-01-01") -> Decision:
     return Decision(identity_a=a, identity_b=b, decision=answer, decided_by=by, decided_at=at)
-
-
-text = st.text(st.characters(exclude_categories=("Cs",)))
-decisions = st.builds(
-    decision, a=text, b=text, answer=st.sampled_from(list(Answer)), by=text, at=text
-)
-
-
-@given(st.lists(decisions))
-def test_jsonl_round_trip_and_appending(rows: list[Decision]) -> None:
-    assert from_jsonl(to_jsonl(rows)) == rows
-    half = len(rows) // 2
-    assert to_jsonl(rows[:half]) + to_jsonl(rows[half:]) == to_jsonl(rows)
 
 
 def test_the_last_row_of_a_pair_counts_and_undo_is_a_new_row() -> None:
@@ -65,32 +40,3 @@ def test_candidates_take_the_latest_answer_or_are_pending(candidate) -> None:
         ),
         candidate("a", "c"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        ("{", "line 2 is not JSON"),
-        ("[]", "line 2 does not have exactly the fields"),
-        ('{"decision": "same"}', "line 2 does not have exactly the fields"),
-        (
-            '{"decision": "maybe", "decided_at": "", "decided_by": "", "identity_a": "", '
-            '"identity_b": "", "note": ""}',
-            "line 2 has the decision 'maybe'; allowed are same, different, unsure",
-        ),
-        (
-            '{"decision": "same", "decided_at": 1, "decided_by": "", "identity_a": "", '
-            '"identity_b": "", "note": ""}',
-            "line 2 has a value that is not text",
-        ),
-    ],
-)
-def test_a_damaged_log_names_the_line(line: str, problem: str) -> None:
-    with pytest.raises(IntegrityError, match="decision log") as caught:
-        from_jsonl(to_jsonl([decision("a", "b", "same")]) + line.encode())
-    assert problem in str(caught.value)
-
-
-def test_a_log_that_is_not_text_names_the_line() -> None:
-    with pytest.raises(IntegrityError, match=r"^decision log line 2 is not UTF-8; restore"):
-        from_jsonl(to_jsonl([decision("a", "b", "same")]) + b"\xff\n")

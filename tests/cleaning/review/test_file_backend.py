@@ -19,7 +19,7 @@ from cleaning.review.file_backend import (
 )
 from cleaning.review.pairs_csv import Reading, read_pairs, write_pairs
 from facedata.errors import IntegrityError
-from facedata.records import CandidateRow, Decision
+from facedata.review import CandidateRow, Decision
 
 NASTY = ["<script>alert(1)</script>", "=cmd|' /C calc'!A0", "Quote \"Q\" 'Smith'", "陳小明; a,=b"]
 

@@ -17,7 +17,7 @@ from cleaning.review.pairs_csv import (
     write_pairs,
 )
 from facedata.errors import RecipeError
-from facedata.records import CandidateRow, Decision
+from facedata.review import CandidateRow, Decision
 
 READING = Reading(reviewer="file", decided_at="2026-01-02T03:04:05Z")
 HEADER = ",".join(COLUMNS)

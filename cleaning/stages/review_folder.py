@@ -1,0 +1,108 @@
+"""A data set's review in the workspace: ``review/<dataset>/``, its logs and its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from cleaning.review.items import Batch, PersonAnswer
+from facedata.jsonl import Row, from_lines, to_lines
+from facedata.review import Decision, PhotoDecision
+from facedata.storage import Storage
+
+_DECISIONS = "decisions.jsonl"
+_PHOTO_DECISIONS = "photo_decisions.jsonl"
+_ANSWERS = "answers.jsonl"
+_PLAN = "plan.json"
+_OPENED = "opened.json"
+_CLOSED = "closed.json"
+_BATCH = TypeAdapter(Batch)
+T = TypeVar("T", bound=Row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewFolder:
+    """The files of a review; logs are only ever appended to.
+
+    A batch has a plan, written before anything is sent, then the marker ``opened`` once all its
+    questions are on the server, then ``closed`` once all are answered or people ended it.
+    """
+
+    storage: Storage
+    dataset: str
+
+    def path(self, name: str) -> str:
+        """Path in the workspace of one of the files."""
+        return f"review/{self.dataset}/{name}"
+
+    def decisions(self) -> list[Decision]:
+        """All decisions about pairs, oldest first."""
+        return self._log(_DECISIONS, Decision)
+
+    def photo_decisions(self) -> list[PhotoDecision]:
+        """All decisions about photos, oldest first."""
+        return self._log(_PHOTO_DECISIONS, PhotoDecision)
+
+    def answers(self) -> list[PersonAnswer]:
+        """All answers of single people, oldest first."""
+        return self._log(_ANSWERS, PersonAnswer)
+
+    def append_decisions(self, rows: Sequence[Decision]) -> None:
+        """Add decisions about pairs."""
+        self._append(_DECISIONS, rows)
+
+    def append_photo_decisions(self, rows: Sequence[PhotoDecision]) -> None:
+        """Add decisions about photos."""
+        self._append(_PHOTO_DECISIONS, rows)
+
+    def append_answers(self, rows: Sequence[PersonAnswer]) -> None:
+        """Add answers of single people."""
+        self._append(_ANSWERS, rows)
+
+    def batch_names(self) -> list[str]:
+        """Names of all batches ever planned, in order of name."""
+        return [
+            name
+            for name in self.storage.names(self.path("batches"))
+            if self.storage.exists(self._batch_path(name, _PLAN))
+        ]
+
+    def batch(self, name: str) -> Batch:
+        """The plan of a batch."""
+        return _BATCH.validate_json(self.storage.read(self._batch_path(name, _PLAN)))
+
+    def plan(self, batch: Batch) -> None:
+        """Write down what will be sent."""
+        self.storage.write(self._batch_path(batch.name, _PLAN), _BATCH.dump_json(batch))
+
+    def is_opened(self, name: str) -> bool:
+        """Whether all questions of a batch have been sent."""
+        return self.storage.exists(self._batch_path(name, _OPENED))
+
+    def mark_opened(self, name: str) -> None:
+        """Say that all questions of a batch have been sent."""
+        self.storage.write(self._batch_path(name, _OPENED), b"{}")
+
+    def is_closed(self, name: str) -> bool:
+        """Whether a batch is answered or was ended."""
+        return self.storage.exists(self._batch_path(name, _CLOSED))
+
+    def mark_closed(self, name: str) -> None:
+        """Say that a batch is answered or was ended."""
+        self.storage.write(self._batch_path(name, _CLOSED), b"{}")
+
+    def _batch_path(self, name: str, file: str) -> str:
+        return self.path(f"batches/{name}/{file}")
+
+    def _log(self, name: str, row_type: type[T]) -> list[T]:
+        path = self.path(name)
+        if not self.storage.exists(path):
+            return []
+        return from_lines(row_type, self.storage.read(path), self.storage.url(path))
+
+    def _append(self, name: str, rows: Sequence[Row]) -> None:
+        if rows:
+            self.storage.append(self.path(name), to_lines(rows))
