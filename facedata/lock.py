@@ -1,16 +1,19 @@
-"""One build at a time in a workspace."""
+"""One build at a time in a workspace, and one hand at a time on a review."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from facedata.errors import WorkspaceError
 from facedata.storage import TEMPORARY, Storage
 
 _LOCK = "winnow.lock"
+_ASK_AGAIN_SECONDS = 0.1
 
 
 @contextmanager
@@ -24,23 +27,55 @@ def hold_workspace(storage: Storage) -> Iterator[None]:
     Raises:
         WorkspaceError: when another build is at work, or the workspace cannot be written to.
     """
+    with _hold(storage, _LOCK, patience=0.0, doing="is building in it"):
+        storage.remove_abandoned(TEMPORARY)
+        yield
+
+
+@contextmanager
+def hold_review(storage: Storage, dataset: str, patience: float = 120.0) -> Iterator[None]:
+    """Keep others from sending and fetching a data set's questions until the block ends.
+
+    Whoever holds it is done soon, so this waits for ``patience`` seconds. As with
+    ``hold_workspace``, a workspace on an object store is not locked.
+
+    Raises:
+        WorkspaceError: when it is still held after that, or cannot be written to.
+    """
+    lock = f"review/{dataset}/lock"
+    with _hold(storage, lock, patience, doing=f"is exchanging the review of {dataset!r}"):
+        yield
+
+
+@contextmanager
+def _hold(storage: Storage, name: str, patience: float, doing: str) -> Iterator[None]:
     if not storage.is_local:
         yield
         return
     # An empty append makes the folder and the file, with the storage's own errors.
-    storage.append(_LOCK, b"")
-    path = storage.local_path(_LOCK)
+    storage.append(name, b"")
+    path = storage.local_path(name)
     with path.open("r+b") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _locked(stream, patience):
             owner = path.read_text("ascii", "replace").strip()
             raise WorkspaceError(
-                f"workspace {storage.root}: process {owner or 'unknown'} is building in it; "
+                f"workspace {storage.root}: process {owner or 'unknown'} {doing}; "
                 "wait for it to end, or use another workspace"
-            ) from error
+            )
         stream.truncate(0)
         stream.write(str(os.getpid()).encode())
         stream.flush()
-        storage.remove(TEMPORARY)
         yield
+
+
+def _locked(stream: BinaryIO, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_ASK_AGAIN_SECONDS)
+        else:
+            return True

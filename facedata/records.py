@@ -74,7 +74,8 @@ class PhotoRecord:
 
     ``width`` and ``height`` in pixels after EXIF rotation (0 when not decoded);
     ``perceptual_hash`` a 64-bit hash in 16 hex digits, null when not decoded; ``problem`` null,
-    or the ``ledger.Reason`` why the photo has no usable face.
+    or the ``ledger.Reason`` why the photo has no usable face; ``taken_year`` when the camera
+    noted it.
     """
 
     image_id: str
@@ -82,6 +83,7 @@ class PhotoRecord:
     height: int
     perceptual_hash: str | None
     problem: str | None
+    taken_year: int | None = None
 
     SCHEMA: ClassVar[pa.Schema] = pa.schema(
         [
@@ -90,6 +92,7 @@ class PhotoRecord:
             pa.field("height", pa.int32(), nullable=False),
             pa.field("perceptual_hash", pa.string()),
             pa.field("problem", pa.string()),
+            pa.field("taken_year", pa.int16()),
         ]
     )
 

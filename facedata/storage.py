@@ -145,6 +145,12 @@ class Storage:
                 self._fs.rm(full, recursive=True)
                 self._fs.invalidate_cache()
 
+    def remove_abandoned(self, relative: str) -> None:
+        """Remove half-written files whose process is gone from a folder on the local disk."""
+        for name in self.names(relative):
+            if not _is_running(name.split("-", 1)[0]):
+                self.remove(f"{relative}/{name}")
+
     def write_records(self, relative: str, record_type: type[R], rows: list[R]) -> None:
         """Write records as a Parquet file."""
         self.write(relative, to_parquet(record_type, rows))
@@ -202,7 +208,7 @@ def _open_local(path: Path, waiting: Path) -> Iterator[BinaryIO]:
     """Write in the folder ``waiting``, on the same disk, and move the whole file to its place."""
     waiting.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=waiting)
+    descriptor, name = tempfile.mkstemp(dir=waiting, prefix=f"{os.getpid()}-")
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -213,6 +219,18 @@ def _open_local(path: Path, waiting: Path) -> Iterator[BinaryIO]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _is_running(pid: str) -> bool:
+    if not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _umask() -> int:

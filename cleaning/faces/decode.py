@@ -35,6 +35,9 @@ _BROKEN = (
     UnidentifiedImageError,
 )
 _ORIENTATION_TAG = 0x0112
+_EXIF_IFD = 0x8769
+_TAKEN_TAG = 0x9003
+_FIRST_YEAR, _LAST_YEAR = 1830, 2200
 _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
     2: lambda pixels: pixels[:, ::-1],
     3: lambda pixels: pixels[::-1, ::-1],
@@ -100,6 +103,21 @@ def decode_image(data: bytes, limits: DecodeLimits) -> Pixels:
         except _BROKEN as error:
             raise DecodeFailure(Reason.UNREADABLE) from error
     return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+
+
+def read_taken_year(data: bytes, limits: DecodeLimits) -> int | None:
+    """Read the year in which the camera says the photo was taken, from the header's EXIF data.
+
+    Raises:
+        DecodeFailure: the image is empty, not an accepted format, or above a limit.
+    """
+    with _open(data, limits) as image:
+        try:
+            taken = image.getexif().get_ifd(_EXIF_IFD).get(_TAKEN_TAG)
+            year = int(str(taken)[:4]) if taken else 0
+        except _BROKEN:
+            return None
+    return year if _FIRST_YEAR <= year <= _LAST_YEAR else None
 
 
 def _open(data: bytes, limits: DecodeLimits) -> Image.Image:

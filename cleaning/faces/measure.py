@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cleaning.faces.align import align_face, encode_crop
 from cleaning.faces.config import FacesConfig
-from cleaning.faces.decode import DecodeFailure, count_pixels, decode_image
+from cleaning.faces.decode import DecodeFailure, count_pixels, decode_image, read_taken_year
 from cleaning.faces.detect import Detector
 from cleaning.faces.duplicates import hash_to_hex, perceptual_hash
 from cleaning.faces.pack import ModelPack
@@ -33,6 +33,7 @@ class _Opened:
     photo: NDArray[np.uint8] | None
     perceptual_hash: str | None
     problem: Reason | None
+    taken_year: int | None = None
 
 
 def measure_photos(
@@ -89,7 +90,13 @@ def _open(image_id: str, data: bytes, config: FacesConfig) -> _Opened:
     except DecodeFailure as failure:
         return _Opened(image_id=image_id, photo=None, perceptual_hash=None, problem=failure.reason)
     text = hash_to_hex(perceptual_hash(photo))
-    return _Opened(image_id=image_id, photo=photo, perceptual_hash=text, problem=None)
+    return _Opened(
+        image_id=image_id,
+        photo=photo,
+        perceptual_hash=text,
+        problem=None,
+        taken_year=read_taken_year(data, config.limits),
+    )
 
 
 def _measure_chunk(
@@ -124,6 +131,7 @@ def _photo_record(opened: _Opened, problem: Reason | None) -> PhotoRecord:
         height=height,
         perceptual_hash=opened.perceptual_hash,
         problem=None if problem is None else problem.value,
+        taken_year=opened.taken_year,
     )
 
 

@@ -16,7 +16,7 @@ from facedata.stages import StageOutput, StageResult, run_stage, stage_key
 from facedata.storage import Storage, read_location
 
 STAGE = "faces"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 PHOTOS = "photos.parquet"
 FACES = "faces.parquet"
 

@@ -1,5 +1,6 @@
 """The workspace lock: one build at a time, let go when a process dies."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from facedata.errors import WorkspaceError
-from facedata.lock import hold_workspace
+from facedata.lock import hold_review, hold_workspace
 from facedata.storage import Storage
 
 HOLDER = """
@@ -36,12 +37,29 @@ def test_a_second_build_is_refused_until_the_first_is_gone(tmp_path: Path) -> No
 
 def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
-    storage.write("tmp/half", b"x")
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    storage.write(f"tmp/{dead.pid}-half", b"x")
+    storage.write(f"tmp/{os.getpid()}-being-written", b"x")
     with hold_workspace(storage):
-        assert not storage.exists("tmp/half")
+        assert storage.names("tmp") == [f"{os.getpid()}-being-written"]
 
 
 def test_an_object_store_is_not_locked(tmp_path: Path) -> None:
     storage = Storage(f"memory://{tmp_path}")
     with hold_workspace(storage), hold_workspace(storage):
+        pass
+
+
+def test_a_review_is_held_by_one_and_waited_for(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    with (
+        hold_review(storage, "people"),
+        hold_workspace(storage),
+        hold_review(storage, "others"),
+        pytest.raises(WorkspaceError, match="is exchanging the review of 'people'"),
+        hold_review(storage, "people", patience=0.2),
+    ):
+        pass
+    with hold_review(storage, "people", patience=0.0):
         pass

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from cleaning.faces.decode import DecodeFailure, DecodeLimits, count_pixels, decode_image
+from cleaning.faces.decode import (
+    DecodeFailure,
+    DecodeLimits,
+    count_pixels,
+    decode_image,
+    read_taken_year,
+)
 from facedata.ledger import Reason
 
 LIMITS = DecodeLimits()
@@ -96,6 +102,19 @@ def test_broken_exif_does_not_hide_the_picture(gradient: NDArray[np.uint8], enco
     block = b"Exif\0\0I\x01" + bytes(12)
     marked = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + plain[2:]
     assert np.array_equal(decode_image(marked, LIMITS), decode_image(plain, LIMITS))
+
+
+@pytest.mark.parametrize(
+    ("noted", "year"),
+    [("2011:03:04 05:06:07", 2011), ("0000:00:00 00:00:00", None), ("unknown", None), (None, None)],
+)
+def test_the_year_a_photo_was_taken(
+    noted: str | None, year: int | None, gradient: NDArray[np.uint8], encode: Encode
+) -> None:
+    exif = Image.Exif()
+    if noted is not None:
+        exif.get_ifd(0x8769)[0x9003] = noted
+    assert read_taken_year(encode(gradient, "JPEG", exif=exif), LIMITS) == year
 
 
 def test_cmyk_is_converted(gradient: NDArray[np.uint8], encode: Encode) -> None:
