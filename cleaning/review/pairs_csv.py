@@ -1,24 +1,17 @@
 """``pairs.csv``: merge candidates as a table that people fill in with a spreadsheet.
 
 Written as UTF-8 with byte order mark, commas, CRLF and every cell quoted, which Excel opens by
-a double click. Read back with commas, semicolons or tabs, in UTF-8 or UTF-16, since a
-spreadsheet saves as its language wants.
-
-A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@``, and turns ``007`` into
-7. So a cell that does not begin with a letter is written with an apostrophe before it, and so
-is a ``=``, ``+``, ``-``, ``@`` or apostrophe after a separator or quote inside a cell (where a
-spreadsheet that splits on the other separator would begin a cell). Reading takes exactly these
-apostrophes away, so any name survives the way there and back.
+a double click; read back in whatever form a spreadsheet saves.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from cleaning.review.spreadsheet import TableFormat, from_cell, read_table, to_cell
 from facedata.errors import RecipeError
 from facedata.review import PENDING, Answer, CandidateRow, Decision, Pair, ordered_pair
 
@@ -32,12 +25,13 @@ COLUMNS = (
     "decided_by",
     "note",
 )
-_REQUIRED = ("identity_a", "identity_b", "decision")
+_FORMAT = TableFormat(
+    origin="pairs.csv",
+    columns=COLUMNS,
+    required=("identity_a", "identity_b", "decision"),
+    remedy="write the file again with `winnow review` and fill in only the last three columns",
+)
 _BYTE_ORDER_MARK = "\ufeff"
-
-_SAFE_START = re.compile(r"[^\W\d_]|[0-9a-f]{32}-\d+\Z")  # a letter, or a whole face_id
-_RISKY_INSIDE = re.compile(r"""([,;\t\r\n"])(?=[=+\-@'＝＋－＠])""")
-_MADE_SAFE_INSIDE = re.compile(r"""([,;\t\r\n"])'(?=[=+\-@'＝＋－＠])""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +43,6 @@ class Reading:
 
     reviewer: str
     decided_at: str
-
-
-def to_cell(text: str) -> str:
-    """Return ``text`` so that no spreadsheet computes or converts it."""
-    inside = _RISKY_INSIDE.sub(r"\1'", text)
-    return inside if not text or _SAFE_START.match(text) else "'" + inside
-
-
-def from_cell(cell: str) -> str:
-    """Return the text that ``to_cell`` wrote; a cell that a person typed stays as it is."""
-    return _MADE_SAFE_INSIDE.sub(r"\1", cell.removeprefix("'"))
 
 
 def write_pairs(candidates: Iterable[CandidateRow]) -> bytes:
@@ -104,7 +87,7 @@ def read_pairs(data: bytes, candidates: Iterable[CandidateRow], reading: Reading
     """
     known = {ordered_pair(row.identity_a, row.identity_b): row for row in candidates}
     answers: dict[Pair, tuple[Decision, int]] = {}
-    for line, row in _rows(_text(data)):
+    for line, row in read_table(data, _FORMAT):
         decision = _read_row(row, line, known, reading)
         if decision is None:
             continue
@@ -122,71 +105,6 @@ def read_pairs(data: bytes, candidates: Iterable[CandidateRow], reading: Reading
 
 def _repeats(decision: Decision, row: CandidateRow) -> bool:
     return (decision.decision, decision.decided_by) == (row.decision, row.decided_by)
-
-
-def _text(data: bytes) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise RecipeError(
-            f"pairs.csv is not UTF-8 (byte {error.start}); in the spreadsheet choose "
-            "'Save as' and the type 'CSV UTF-8'"
-        ) from error
-
-
-def _rows(text: str) -> list[tuple[int, dict[str, str]]]:
-    """Return each row that is not blank as column → cell, with its line number."""
-    delimiter = _delimiter(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        lines = [(reader.line_num, cells) for cells in reader]
-    except csv.Error as error:
-        raise RecipeError(
-            f"pairs.csv line {reader.line_num}: {error}; write the file again with "
-            "`winnow review` and fill in only the last three columns"
-        ) from error
-    header = [name.strip().lower() for name in lines[0][1]] if lines else []
-    _check_header(header)
-    rows: list[tuple[int, dict[str, str]]] = []
-    for line, cells in lines[1:]:
-        if any(cell.strip() for cell in cells):
-            rows.append((line, _by_column(header, cells, line)))
-    return rows
-
-
-def _delimiter(text: str) -> str:
-    first = text.split("\n", 1)[0]
-    return max((",", ";", "\t"), key=first.count)
-
-
-def _check_header(header: Sequence[str]) -> None:
-    named = [name for name in header if name]
-    wrong = [name for name in named if name not in COLUMNS]
-    missing = [name for name in _REQUIRED if name not in named]
-    twice = sorted({name for name in named if named.count(name) > 1})
-    problems = [
-        f"{problem} {', '.join(map(repr, names))}"
-        for problem, names in (("unknown", wrong), ("missing", missing), ("repeated", twice))
-        if names
-    ]
-    if problems:
-        raise RecipeError(
-            f"pairs.csv line 1: column {'; '.join(problems)}; the columns are {', '.join(COLUMNS)}"
-        )
-
-
-def _by_column(header: Sequence[str], cells: Sequence[str], line: int) -> dict[str, str]:
-    beyond = [cell for cell in cells[len(header) :] if cell.strip()]
-    unnamed = [cell for name, cell in zip(header, cells, strict=False) if not name and cell.strip()]
-    if beyond or unnamed:
-        raise RecipeError(
-            f"pairs.csv line {line}: {(beyond + unnamed)[0]!r} is in a column without a name; "
-            f"the columns are {', '.join(COLUMNS)}"
-        )
-    row = dict.fromkeys(COLUMNS, "")
-    row.update((name, cell) for name, cell in zip(header, cells, strict=False) if name)
-    return row
 
 
 def _read_row(
