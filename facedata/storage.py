@@ -65,6 +65,25 @@ class Storage:
         full = self.path(relative)
         return full if self.is_local else str(self._fs.unstrip_protocol(full))
 
+    def sign(self, relative: str, seconds: int) -> str:
+        """An http(s) address at which anybody can fetch a file for so many seconds.
+
+        Nothing is asked of the store: whether the file is there shows when it is fetched.
+        Credentials that end earlier end the address with them.
+
+        Raises:
+            WorkspaceError: when the file system has no signed addresses, as a local disk.
+        """
+        full = self.path(relative)
+        try:
+            return str(_signing(self._fs).sign(full, expiration=seconds))
+        except NotImplementedError as error:
+            raise WorkspaceError(
+                f"cannot sign an address of {self.url(relative)}: {_protocols(self._fs)[0]} "
+                "storage has none; put the workspace on an object store such as s3://, "
+                "or serve its files another way"
+            ) from error
+
     def exists(self, relative: str) -> bool:
         """Whether a file or folder is there."""
         with self._errors("look up", relative):
@@ -201,6 +220,19 @@ def _translated(error: OSError, verb: str, where: str) -> WorkspaceError | Stora
 def _protocols(fs: Any) -> tuple[str, ...]:
     protocol = fs.protocol
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _signing(fs: Any) -> Any:
+    """The file system that signs addresses for ``fs``.
+
+    S3's older signature is still the client's choice for addresses, and buckets made since
+    June 2020 refuse it.
+    """
+    if "s3" not in _protocols(fs):
+        return fs
+    options = dict(fs.storage_options)
+    options["config_kwargs"] = {**options.get("config_kwargs", {}), "signature_version": "s3v4"}
+    return type(fs)(**options)
 
 
 @contextmanager

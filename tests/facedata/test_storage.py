@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
@@ -140,3 +142,55 @@ def test_a_location_is_read_whatever_its_name(name: bytes, tmp_path: Path) -> No
 def test_a_missing_location_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"none.jpg: cannot be read"):
         read_location(str(tmp_path / "none.jpg"))
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """URL of an empty bucket on a real S3 server that refuses strangers."""
+    s3fs = pytest.importorskip("s3fs")
+    moto_server = pytest.importorskip("moto.server")
+    with pytest.MonkeyPatch.context() as environment:
+        server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+        server.start()
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "tests",
+            "AWS_SECRET_ACCESS_KEY": "tests",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        }.items():
+            environment.setenv(name, value)
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("sets")
+        yield "s3://sets"
+        server.stop()
+        # A later test with another server must not get a file system that knows this one.
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("name", ["1.jpg", "Zoë 张 #1?.jpg", '100% "it\'s" a+b&c=d.jpg', "%41.jpg"])
+def test_a_signed_address_gives_a_stranger_the_file(name: str, bucket: str) -> None:
+    storage = Storage(f"{bucket}/the work")
+    storage.write(f"crops/{name}", b"photo")
+    address = httpx.URL(storage.sign(f"crops/{name}", 90))
+    assert httpx.get(address).raise_for_status().content == b"photo"
+    assert httpx.get(address.copy_with(query=None)).status_code == 403
+
+
+def test_a_signed_address_is_for_so_long_and_of_the_kind_that_every_bucket_takes(
+    bucket: str,
+) -> None:
+    parameters = httpx.URL(Storage(bucket).sign("1.jpg", 90)).params
+    assert parameters["X-Amz-Expires"] == "90"
+    assert parameters["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
+
+
+def test_a_storage_that_cannot_sign_says_so(storage: Storage) -> None:
+    with pytest.raises(WorkspaceError) as caught:
+        storage.sign("crops/1.jpg", 90)
+    kind = "file" if storage.is_local else "memory"
+    assert str(caught.value) == (
+        f"cannot sign an address of {storage.url('crops/1.jpg')}: {kind} storage has none; put "
+        "the workspace on an object store such as s3://, or serve its files another way"
+    )
+    with pytest.raises(StorageError, match="use a path below it"):
+        storage.sign("../up", 90)
