@@ -1,0 +1,143 @@
+"""Batches for one rank, decoded and augmented in worker processes, in the order of the sequence."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from facedata.errors import WinnowError
+from training.data.augment import AugmentConfig, augment
+from training.data.decode import decode_crop
+from training.data.mixing import key_of
+from training.data.order import OrderConfig, SampleOrder, rank_span
+from training.data.shards import ShardStore
+
+_AUGMENT = 3
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderConfig:
+    """How a rank reads: ``workers`` processes (0: none), each ``prefetch`` batches ahead."""
+
+    order: OrderConfig
+    augment: AugmentConfig
+    workers: int = 4
+    prefetch: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A rank's part of every batch: batches of ``global_batch`` over ``world_size`` ranks."""
+
+    global_batch: int
+    rank: int
+    world_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Images (n, 112, 112, 3) uint8 RGB and labels (n,) int64 of one rank, one step."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def pin_memory(self) -> Batch:
+        """Copy into page-locked memory; called by the DataLoader when a GPU is used."""
+        return Batch(images=self.images.pin_memory(), labels=self.labels.pin_memory())
+
+
+class FaceBatches(Dataset[Batch | WinnowError]):
+    """Spans of the sequence → batches; an error is handed back, because it must cross processes."""
+
+    def __init__(self, store: ShardStore, config: LoaderConfig) -> None:
+        self._store = store
+        self._config = config
+        counts = [shard.images for shard in store.training_set.shards]
+        self._firsts = np.cumsum([0, *counts[:-1]])
+        self.order = SampleOrder(counts, config.order)
+
+    def __getitem__(self, span: Span) -> Batch | WinnowError:
+        try:
+            return self._batch(span)
+        except WinnowError as error:
+            return error
+
+    def _batch(self, span: Span) -> Batch:
+        places = self.order.places(*span)
+        images, labels = [], []
+        for epoch, shard, row in zip(places.epoch, places.shard, places.row, strict=True):
+            data, label = self._store.read(int(shard), int(row))
+            path = self._store.training_set.shards[shard].path
+            image = decode_crop(data, f"image {row} of {path}")
+            sample = int(self._firsts[shard] + row)
+            key = key_of(self._config.order.seed, int(epoch), _AUGMENT, sample)
+            images.append(augment(image, self._config.augment, key))
+            labels.append(label)
+        return Batch(
+            images=torch.from_numpy(np.stack(images)),
+            labels=torch.tensor(labels, dtype=torch.int64),
+        )
+
+
+class _Spans(Sampler[Span]):
+    """A rank's span of each of ``steps`` batches, the first one starting at ``position``."""
+
+    def __init__(self, share: Share, position: int, steps: int) -> None:
+        self._share = share
+        self._position = position
+        self._steps = steps
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __iter__(self) -> Iterator[Span]:
+        share = self._share
+        for step in range(self._steps):
+            start = self._position + step * share.global_batch
+            yield rank_span(start, share.global_batch, share.rank, share.world_size)
+
+
+def batches(
+    dataset: FaceBatches, config: LoaderConfig, share: Share, *, position: int, steps: int
+) -> Iterator[Batch]:
+    """Yield a rank's batches of ``steps`` steps from a position of the sequence on.
+
+    Raises:
+        StorageError: when a shard cannot be read, after all attempts.
+        IntegrityError: when a shard or an image is not what it should be.
+    """
+    loader: DataLoader[Batch | WinnowError] = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=_Spans(share, position, steps),
+        num_workers=config.workers,
+        prefetch_factor=config.prefetch if config.workers else None,
+        collate_fn=_unchanged,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_start_worker,
+    )
+    for batch in loader:
+        if isinstance(batch, WinnowError):
+            raise batch
+        yield batch
+
+
+def _unchanged(item: Any) -> Any:
+    return item
+
+
+def _start_worker(_number: int) -> None:
+    # The rank decides when to stop; its workers read on until then. One core per worker.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,243 @@
+"""Reading samples out of a version's shards, wherever they lie.
+
+Shards on a local disk are read in place. Remote ones are downloaded whole into a cache when the
+first of their samples is asked for: one request instead of ten thousand, and the sha256 is checked
+on the way. What is read is one image at a known offset, so that any order costs the same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import fsspec
+import numpy as np
+from numpy.typing import NDArray
+
+from facedata.errors import IntegrityError, StorageError
+from facedata.storage import Storage
+from training.data.index import ShardIndex, index_shard
+from training.data.released import TrainingSet
+
+_CHUNK = 1 << 22
+_SHARDS_OPEN = 64
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadConfig:
+    """How shards are read.
+
+    ``cache`` is a folder on a local disk for indices and downloaded shards, of which at most
+    ``cache_bytes`` are kept. A read that fails is tried ``attempts`` times in all, after
+    ``wait_seconds``, twice that, and so on.
+    """
+
+    cache: Path
+    cache_bytes: int = 200 * 10**9
+    attempts: int = 5
+    wait_seconds: float = 1.0
+
+
+class ShardStore:
+    """The shards of one version; belongs to one process, a copy in another opens its own files."""
+
+    def __init__(self, training_set: TrainingSet, config: ReadConfig) -> None:
+        self.training_set = training_set
+        self._config = config
+        self._storage: Storage | None = None
+        self._descriptors: OrderedDict[int, int] = OrderedDict()
+        self._indices: OrderedDict[int, ShardIndex] = OrderedDict()
+
+    def __getstate__(self) -> tuple[TrainingSet, ReadConfig]:
+        return self.training_set, self._config
+
+    def __setstate__(self, state: tuple[TrainingSet, ReadConfig]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Close every open shard."""
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+    def read(self, shard: int, row: int) -> tuple[bytes, int]:
+        """The encoded image and the class index of a sample.
+
+        Raises:
+            StorageError: when the shard cannot be read, after all attempts.
+            IntegrityError: when it is not the shard that the manifest names.
+        """
+        return self._patiently(shard, lambda: self._read(shard, row))
+
+    def classes_seen(self, shards: Iterable[int], threads: int) -> NDArray[np.bool_]:
+        """Check shards against their sha256 and return which classes they hold, (classes,) bool.
+
+        Raises:
+            StorageError: when a shard cannot be read, after all attempts.
+            IntegrityError: when one differs from the manifest.
+        """
+        seen = np.zeros(self.training_set.classes, dtype=np.bool_)
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            for labels in pool.map(self._checked_labels, shards):
+                seen[labels] = True
+        return seen
+
+    def _checked_labels(self, shard: int) -> NDArray[np.int64]:
+        return self._patiently(shard, lambda: self._check(shard))
+
+    def _check(self, shard: int) -> NDArray[np.int64]:
+        path = self._local_file(shard)
+        if self._open_storage().is_local:
+            with path.open("rb") as stream:
+                self._compare(shard, iter(lambda: stream.read(_CHUNK), b""))
+        return self._index_of(shard, path).labels
+
+    def _read(self, shard: int, row: int) -> tuple[bytes, int]:
+        descriptor = self._descriptor(shard)
+        index = self._indices[shard]
+        size = int(index.sizes[row])
+        data = os.pread(descriptor, size, int(index.offsets[row]))
+        if len(data) != size:
+            raise OSError(f"it ends after {len(data)} of {size} bytes of image {row}")
+        return data, int(index.labels[row])
+
+    def _descriptor(self, shard: int) -> int:
+        """The open file of a shard, whose index is in memory as well."""
+        if shard not in self._descriptors:
+            path = self._local_file(shard)
+            self._indices[shard] = self._index_of(shard, path)
+            self._descriptors[shard] = os.open(path, os.O_RDONLY)
+            while len(self._descriptors) > _SHARDS_OPEN:
+                forgotten, descriptor = self._descriptors.popitem(last=False)
+                os.close(descriptor)
+                del self._indices[forgotten]
+        self._descriptors.move_to_end(shard)
+        return self._descriptors[shard]
+
+    def _close(self, shard: int) -> None:
+        descriptor = self._descriptors.pop(shard, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _patiently(self, shard: int, work: Callable[[], T]) -> T:
+        """Do ``work``, again and again while the file system fails, and say so at last."""
+        wait = self._config.wait_seconds
+        for left in range(self._config.attempts - 1, -1, -1):
+            try:
+                return work()
+            except (OSError, StorageError) as error:
+                self._close(shard)
+                if not left:
+                    raise StorageError(
+                        f"shard {self._url(shard)}: cannot be read after {self._config.attempts} "
+                        f"attempts ({error}); put it back, or check the connection, and start "
+                        "again to resume"
+                    ) from error
+            time.sleep(wait)
+            wait *= 2
+        raise StorageError(f"shard {self._url(shard)}: no attempt to read it was allowed")
+
+    def _open_storage(self) -> Storage:
+        if self._storage is None:
+            self._storage = Storage(self.training_set.workspace)
+        return self._storage
+
+    def _relative(self, shard: int) -> str:
+        return f"{self.training_set.folder}/{self.training_set.shards[shard].path}"
+
+    def _url(self, shard: int) -> str:
+        return self._open_storage().url(self._relative(shard))
+
+    def _local_file(self, shard: int) -> Path:
+        storage = self._open_storage()
+        if storage.is_local:
+            return storage.local_path(self._relative(shard))
+        target = self._config.cache / "shards" / f"{self.training_set.shards[shard].sha256}.tar"
+        with _locked(target.with_suffix(".lock")):
+            if not target.exists():
+                self._make_room(self.training_set.shards[shard].size_bytes)
+                self._download(shard, target)
+            os.utime(target)
+        return target
+
+    def _download(self, shard: int, target: Path) -> None:
+        part = target.with_suffix(".part")
+        with fsspec.open(self._url(shard), "rb") as source, part.open("wb") as sink:
+            chunks = iter(lambda: source.read(_CHUNK), b"")
+            self._compare(shard, _written(chunks, sink.write))
+        part.replace(target)
+
+    def _compare(self, shard: int, chunks: Iterable[bytes]) -> None:
+        digest = hashlib.sha256()
+        for chunk in chunks:
+            digest.update(chunk)
+        expected = self.training_set.shards[shard].sha256
+        if digest.hexdigest() != expected:
+            raise IntegrityError(
+                f"shard {self._url(shard)}: sha256 is {digest.hexdigest()}, the manifest says "
+                f"{expected}; restore the shard, or release the version again"
+            )
+
+    def _make_room(self, needed: int) -> None:
+        """Remove the shards used longest ago until ``needed`` bytes fit; open files stay."""
+        found = [(path.stat(), path) for path in self._config.cache.glob("shards/*.tar")]
+        oldest_first = sorted(found, key=lambda item: item[0].st_mtime_ns)
+        total = needed + sum(status.st_size for status, _ in oldest_first)
+        for status, path in oldest_first:
+            if total <= self._config.cache_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= status.st_size
+
+    def _index_of(self, shard: int, path: Path) -> ShardIndex:
+        """The index of a shard, made once and kept in the cache."""
+        entry = self.training_set.shards[shard]
+        kept = self._config.cache / "index" / f"{entry.sha256}.npz"
+        if kept.exists():
+            return ShardIndex.from_bytes(kept.read_bytes())
+        with path.open("rb") as stream:
+            index = index_shard(stream, self._url(shard))
+        self._check_index(shard, index)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        Storage(self._config.cache).write(f"index/{kept.name}", index.to_bytes())
+        return index
+
+    def _check_index(self, shard: int, index: ShardIndex) -> None:
+        entry = self.training_set.shards[shard]
+        if len(index.labels) != entry.images:
+            raise IntegrityError(
+                f"shard {self._url(shard)}: holds {len(index.labels)} images, the manifest says "
+                f"{entry.images}; restore the shard, or release the version again"
+            )
+        highest = int(index.labels.max(initial=-1))
+        if highest >= self.training_set.classes:
+            raise IntegrityError(
+                f"shard {self._url(shard)}: class {highest} is beyond the manifest's "
+                f"{self.training_set.classes} classes; release the version again"
+            )
+
+
+def _written(chunks: Iterator[bytes], write: Callable[[bytes], int]) -> Iterator[bytes]:
+    """Pass chunks on, each written first."""
+    for chunk in chunks:
+        write(chunk)
+        yield chunk
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time, of all those on this machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
