@@ -10,13 +10,14 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from facedata.errors import WinnowError
 from training.data.augment import AugmentConfig, augment
 from training.data.decode import decode_crop
-from training.data.mixing import key_of
-from training.data.order import OrderConfig, SampleOrder, rank_span
+from training.data.mixing import key_of, mixed
+from training.data.order import OrderConfig, Places, SampleOrder, rank_span
 from training.data.shards import ShardStore
 
 _AUGMENT = 3
@@ -74,18 +75,26 @@ class FaceBatches(Dataset[Batch | WinnowError]):
     def _batch(self, span: Span) -> Batch:
         places = self.order.places(*span)
         images, labels = [], []
-        for epoch, shard, row in zip(places.epoch, places.shard, places.row, strict=True):
+        for shard, row, key in zip(places.shard, places.row, self._keys(places), strict=True):
             data, label = self._store.read(int(shard), int(row))
             path = self._store.training_set.shards[shard].path
             image = decode_crop(data, f"image {row} of {path}")
-            sample = int(self._firsts[shard] + row)
-            key = key_of(self._config.order.seed, int(epoch), _AUGMENT, sample)
-            images.append(augment(image, self._config.augment, key))
+            images.append(augment(image, self._config.augment, int(key)))
             labels.append(label)
         return Batch(
             images=torch.from_numpy(np.stack(images)),
             labels=torch.tensor(labels, dtype=torch.int64),
         )
+
+    def _keys(self, places: Places) -> NDArray[np.uint64]:
+        """What decides each image's augmentation: seed, epoch and which sample of the set it is."""
+        samples = (self._firsts[places.shard] + places.row).astype(np.uint64)
+        keys = np.empty_like(samples)
+        for epoch in np.unique(places.epoch):
+            chosen = places.epoch == epoch
+            own = key_of(self._config.order.seed, int(epoch), _AUGMENT)
+            keys[chosen] = mixed(own, samples[chosen])
+        return keys
 
 
 class _Spans(Sampler[Span]):
