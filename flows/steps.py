@@ -16,7 +16,9 @@ from cleaning.stages import intra as intra_stage
 from cleaning.stages.crops import CropReader
 from cleaning.stages.embeddings import embed_partition
 from cleaning.stages.faces import measure_partition as measure_faces
+from cleaning.stages.material import Material, note_newest
 from cleaning.stages.measured import Measured, load_measured
+from cleaning.stages.photo_decisions import Judged, judge
 from cleaning.stages.release import Released, ReleaseInput, release_version
 from cleaning.stages.review import ReviewInput, page_url, take_in_answers, write_pages
 from cleaning.stages.review_folder import ReviewFolder
@@ -24,10 +26,12 @@ from crawlers import ingest as ingest_stage
 from crawlers.counts import CrawlCounts
 from crawlers.run import CrawlJob
 from crawlers.run import crawl as run_crawl
+from facedata.errors import ReviewError
 from facedata.partitions import partition_images
 from facedata.records import ImageRecord, LedgerRow
 from facedata.review import CandidateRow
 from facedata.stages import StageResult
+from flows import review_server
 from flows.job import Job
 from flows.progress import Reporter
 
@@ -143,10 +147,23 @@ def intra(build: Build) -> StageResult:
     return intra_stage.clean(build.job.storage(), given)
 
 
+def judged_rows(build: Build, intra: StageResult, inter: StageResult | None = None) -> Judged:
+    """The ledger with what people decided about photos; with ``inter``, as that stage saw it."""
+    storage = build.job.storage()
+    folder = ReviewFolder(storage=storage, dataset=build.job.recipe.name)
+    return judge(
+        storage.read_records(intra.path(intra_stage.LEDGER), LedgerRow),
+        folder.photo_decisions(),
+        build.measured,
+        None if inter is None else inter.facts[inter_stage.SEEN],
+    )
+
+
 def inter(build: Build, intra: StageResult) -> StageResult:
     """Find merge candidates."""
     given = inter_stage.InterInput(
         intra=intra,
+        judged=judged_rows(build, intra),
         measured=build.measured,
         options=build.job.recipe.inter,
         seed=build.job.recipe.seed,
@@ -154,22 +171,75 @@ def inter(build: Build, intra: StageResult) -> StageResult:
     return inter_stage.find_candidates(build.job.storage(), given)
 
 
-def review(
-    build: Build, intra: StageResult, inter: StageResult, reading: Reading
-) -> dict[str, Any]:
-    """Take in what people answered, then write the pages for what is open."""
-    storage = build.job.storage()
-    if build.job.recipe.review.backend == "none":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The results of the stages inside and between identities."""
+
+    intra: StageResult
+    inter: StageResult
+
+
+def check_review(job: Job) -> None:
+    """Check what the review needs before any work starts.
+
+    Raises:
+        RequestError: the review server's token is missing, or faces cannot reach the browser.
+    """
+    if job.recipe.review.backend == "label-studio":
+        review_server.review_of(job.recipe, job.resolved, job.storage())
+
+
+def fetch_answers(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """Fetch what people answered on the review server; one that fails does not stop a build."""
+    if job.recipe.review.backend != "label-studio":
+        return {}
+    opened = review_server.review_of(job.recipe, job.resolved, job.storage())
+    try:
+        return review_server.pull(opened, reporter.say)
+    except ReviewError as error:
+        reporter.say(f"review: {error}; going on with the answers fetched so far")
+        return {"unreachable": True}
+
+
+def review(build: Build, found: Found, reading: Reading, reporter: Reporter) -> dict[str, Any]:
+    """Put before people what is open: on pages with a table, or on the review server."""
+    backend = build.job.recipe.review.backend
+    if backend == "none":
         return {"backend": "none"}
-    folder = ReviewFolder(storage=storage, dataset=build.job.recipe.name)
+    folder = ReviewFolder(storage=build.job.storage(), dataset=build.job.recipe.name)
+    if backend == "label-studio":
+        return _send_questions(build, found, folder, reporter)
     taken = take_in_answers(folder, reading)
+    storage = build.job.storage()
     shown = ReviewInput(
-        candidates=storage.read_records(inter.path(inter_stage.CANDIDATES), CandidateRow),
-        rows=storage.read_records(intra.path(intra_stage.LEDGER), LedgerRow),
+        candidates=storage.read_records(found.inter.path(inter_stage.CANDIDATES), CandidateRow),
+        rows=judged_rows(build, found.intra, found.inter).rows,
         measured=build.measured,
         crops=build.crops(),
     )
     return {**write_pages(folder, shown), "new_answers": taken, "page": page_url(folder)}
+
+
+def _send_questions(
+    build: Build, found: Found, folder: ReviewFolder, reporter: Reporter
+) -> dict[str, Any]:
+    material = Material(
+        folder=folder,
+        ingested=build.ingested,
+        parts=build.parts,
+        intra=found.intra,
+        inter=found.inter,
+        models=build.job.pack().digests,
+    )
+    note_newest(material)
+    opened = review_server.review_of(build.job.recipe, build.job.resolved, folder.storage)
+    counts = review_server.count_candidates(material)
+    try:
+        sent = review_server.push(opened, material, 1, reporter.say)
+    except ReviewError as error:
+        reporter.say(f"review: {error}; `winnow review push` sends the questions later")
+        sent = {"unreachable": True}
+    return {**counts, **sent, "page": build.job.resolved.review.url}
 
 
 def release(build: Build, intra: StageResult, inter: StageResult) -> Released:
@@ -180,7 +250,7 @@ def release(build: Build, intra: StageResult, inter: StageResult) -> Released:
         code_version=package_version("winnow-faces"),
         models=build.job.pack().digests,
         images=build.images,
-        rows=storage.read_records(intra.path(intra_stage.LEDGER), LedgerRow),
+        judged=judged_rows(build, intra, inter),
         intra=intra,
         inter=inter,
         candidates=storage.read_records(inter.path(inter_stage.CANDIDATES), CandidateRow),

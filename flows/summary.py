@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from cleaning.export.review_facts import AuditFacts
 from cleaning.stages.release import Released
 from facedata.stages import StageResult
 from flows.job import Job
@@ -74,6 +76,7 @@ class Summary:
                 {"identity_a": c.identity_a, "identity_b": c.identity_b}
                 for c in released.contradictions
             ],
+            "audit": asdict(released.audit.facts()) if released.audit else None,
         }
 
 
@@ -103,9 +106,21 @@ def summary_lines(answer: Answer) -> list[str]:
     review = answer["stages"].get("review", {})
     if review.get("pending"):
         lines.append(f"  review  {review['pending']} pairs wait for an answer: {review['page']}")
+    if release["audit"]:
+        lines.append(_audit_line(AuditFacts(**release["audit"])))
     lines.extend(
         f"  contradiction: {c['identity_a']} and {c['identity_b']} were called different, "
         "and the same through others; please look again"
         for c in release["contradictions"]
     )
     return lines
+
+
+def _audit_line(audit: AuditFacts) -> str:
+    if audit.pending:
+        return (
+            f"  audit   {audit.pending} of {audit.sampled} sampled photos wait for an answer; "
+            f"wrong so far: {audit.estimate}"
+        )
+    line = f"  audit   wrong photos: {audit.estimate}, {audit.sampled} looked at"
+    return f"{line}. {audit.warning}" if audit.warning else line

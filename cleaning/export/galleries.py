@@ -92,6 +92,13 @@ PLANS = (
         order=Order.LEAST_SIMILAR,
     ),
     GalleryPlan(
+        title="Confirmed",
+        explanation="People said that these show their identity.",
+        tone="good",
+        reasons=frozenset({Reason.CONFIRMED}),
+        order=Order.LEAST_SIMILAR,
+    ),
+    GalleryPlan(
         title="Moved",
         explanation="Came in under one name and show another listed person.",
         tone="other",
@@ -104,6 +111,13 @@ PLANS = (
         "mistake would be among the first.",
         tone="bad",
         reasons=frozenset({Reason.OUTLIER, Reason.SAME_FACE_CLAIMED_TWICE}),
+        order=Order.MOST_SIMILAR,
+    ),
+    GalleryPlan(
+        title="Rejected",
+        explanation="People said that these do not show their identity.",
+        tone="bad",
+        reasons=frozenset({Reason.REJECTED}),
         order=Order.MOST_SIMILAR,
     ),
     GalleryPlan(

@@ -15,14 +15,16 @@ from markupsafe import Markup
 
 from cleaning.export.galleries import PairCard, PhotoGallery
 from cleaning.export.histogram import Histogram, draw
+from cleaning.export.review_facts import NOT_AUDITED, AuditFacts, ReviewFacts
 from cleaning.export.summary import IdentityLine, Summary
-from cleaning.export.wording import OUTCOMES, REASONS, count_of, share_of
+from cleaning.export.wording import OUTCOMES, REASONS, count_of, percent_of, share_of
 from facedata.ledger import Outcome, Reason
 from facedata.review import CandidateRow
 
 IDENTITIES_SHOWN = 2_000
 SOURCES_SHOWN = 200
 CONTRADICTIONS_SHOWN = 100
+PEOPLE_SHOWN = 100
 _FEW_PHOTOS = 2
 _TONES = {
     Outcome.KEPT: "good",
@@ -69,8 +71,9 @@ class ReportData:
     of them (``galleries.build_pair_cards``). ``contradictions`` are groups of identities about
     which answers contradict one another. ``licences`` counts images in the version, those
     without a known licence under ``None``. ``recipe`` is the recipe's text. ``notes`` are
-    further sentences on what the version does not know. No time of day is part of a report:
-    the same version gives the same bytes.
+    further sentences on what the version does not know. ``review`` says who decided, ``audit`` how
+    many wrong photos a sample showed; each is None when there was none. No time of day is part of
+    a report: the same version gives the same bytes.
     """
 
     name: str
@@ -88,6 +91,8 @@ class ReportData:
     licences: Mapping[str | None, int] = field(default_factory=dict)
     recipe: str = ""
     notes: Sequence[str] = ()
+    review: ReviewFacts | None = None
+    audit: AuditFacts | None = None
 
 
 def render_report(data: ReportData) -> bytes:
@@ -109,6 +114,7 @@ def render_report(data: ReportData) -> bytes:
         lines=lines[:IDENTITIES_SHOWN],
         sources=_largest_sources(data.summary),
         contradictions=data.contradictions[:CONTRADICTIONS_SHOWN],
+        people_shown=PEOPLE_SHOWN,
         licences=sorted(data.licences.items(), key=lambda item: (-item[1], item[0] or "")),
         outcomes=OUTCOMES,
         reasons=REASONS,
@@ -159,7 +165,7 @@ def list_unknowns(data: ReportData) -> list[str]:
         ),
     ]
     always = (
-        "How many wrong photos are left: no sample of the kept photos has been checked by people.",
+        data.audit.in_words() if data.audit else NOT_AUDITED,
         "Twins and other look-alikes: similarity cannot tell them from the same person, so a "
         "look-alike's photo under the wrong name can be kept.",
         "Whether the names are right: a class whose photos nearly all show another, unlisted "
@@ -201,6 +207,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(draw=draw, share=share_of, count=count_of)
+    environment.filters.update(draw=draw, share=share_of, percent=percent_of, count=count_of)
     environment.globals.update(Outcome=Outcome, Reason=Reason)
     return environment

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from facedata.ledger import Outcome, Reason
 from facedata.records import LedgerRow
 
+_WRONG_PERSON = (Reason.BELONGS_TO_OTHER, Reason.OUTLIER, Reason.REJECTED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLine:
     """The images of one source, per outcome.
 
-    ``wrong_person`` counts images judged not to show the claimed person (moved, or an outlier),
-    ``judged`` those and the kept ones: their ratio is the source's noise.
+    ``wrong_person`` counts images judged not to show the claimed person (moved, an outlier, or
+    rejected by people), ``judged`` those and the kept ones: their ratio is the source's noise.
     """
 
     source: str
@@ -114,7 +116,7 @@ def _source_line(source: str, counts: Counter[tuple[str, Reason]]) -> SourceLine
         outcome: sum(n for reason, n in per_reason.items() if reason.outcome is outcome)
         for outcome in Outcome
     }
-    wrong = per_reason[Reason.BELONGS_TO_OTHER] + per_reason[Reason.OUTLIER]
+    wrong = sum(per_reason[reason] for reason in _WRONG_PERSON)
     return SourceLine(
         source=source,
         images=sum(per_reason.values()),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from facedata.ledger import Outcome, Reason
+
+# What follows the local part, for every address in a list of them.
+_ADDRESS_REST = re.compile(r"(?<=[^\s,;@])@[^\s,;]+")
 
 REASONS: dict[Reason, str] = {
     Reason.MAIN_CLUSTER: "In the identity's largest cluster",
     Reason.READMITTED: "Split off by the first cut, brought back on evidence",
     Reason.MERGED_PHOTO: "Confirmed by the identity it was merged into",
+    Reason.CONFIRMED: "People confirmed that it shows the identity",
     Reason.BELONGS_TO_OTHER: "Shows the person of another identity",
     Reason.EMPTY_FILE: "Empty file",
     Reason.UNREADABLE: "Not an image, or not readable",
@@ -18,6 +24,7 @@ REASONS: dict[Reason, str] = {
     Reason.NEAR_DUPLICATE: "Copy of another photo of the identity, saved again",
     Reason.OUTLIER: "No face fits this identity or any other",
     Reason.SAME_FACE_CLAIMED_TWICE: "Another identity claims the same face with better evidence",
+    Reason.REJECTED: "People said that it does not show the identity",
     Reason.NO_MAIN_CLUSTER: "The identity has no clear main cluster",
     Reason.TAKEN_OVER: "The identity's largest cluster shows another identity's person",
     Reason.SINGLE_PHOTO: "Too few photos of the identity to judge",
@@ -40,14 +47,27 @@ def count_of(number: int, noun: str, plural: str | None = None) -> str:
 
 def share_of(part: int, whole: int) -> str:
     """Return ``part`` of ``whole`` in percent, never rounded to 0 or 100 when it is not."""
-    if whole == 0:
-        return "–"
-    percent = 100 * part / whole
-    if part and percent < 0.01:
+    return "–" if whole == 0 else percent_of(part / whole)
+
+
+def percent_of(share: float) -> str:
+    """Return a share in [0, 1] in percent, never rounded to 0 or 100 when it is not."""
+    percent = 100 * share
+    if 0 < percent < 0.01:
         return "< 0.01 %"
-    if part != whole and percent > 99.99:
+    if 99.99 < percent < 100:
         return "> 99.99 %"
     if percent in (0, 100):
         return f"{percent:.0f} %"
     digits = 2 if percent < 1 or percent > 99 else 1
     return f"{percent:.{digits}f} %"
+
+
+def interval_of(share: float, low: float, high: float) -> str:
+    """Return an estimated share with its interval: ``2.0 % (95 % interval 0.24 % to 7.0 %)``."""
+    return f"{percent_of(share)} (95 % interval {percent_of(low)} to {percent_of(high)})"
+
+
+def public_name(reviewer: str) -> str:
+    """Return who decided without the rest of an e-mail address: ``ana@example.org`` is ``ana``."""
+    return _ADDRESS_REST.sub("", reviewer)

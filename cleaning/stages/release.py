@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -13,14 +13,16 @@ from cleaning.export.croissant import CardData, render_card
 from cleaning.export.report import ReportData, list_unknowns, render_report
 from cleaning.export.samples import Sample, sample_of
 from cleaning.export.shards import ImageFormat, ShardConfig, ShardInfo, write_shards
-from cleaning.identity.merge import Contradiction, Merges, merge
-from cleaning.review.decisions import latest, with_decisions
+from cleaning.export.wording import public_name
+from cleaning.identity.merge import Contradiction
+from cleaning.stages.audit import Audit, check_noise
+from cleaning.stages.content import Findings, VersionContent, decide_content
 from cleaning.stages.crops import CropReader
 from cleaning.stages.faces import FACES
 from cleaning.stages.measured import Measured
+from cleaning.stages.photo_decisions import Judged
 from cleaning.stages.report import ReportInput, report_data
 from cleaning.stages.review_folder import ReviewFolder
-from cleaning.stages.settle import Verdicts, hopeful_identity, settle
 from facedata.ledger import check_complete, count_outcomes
 from facedata.recipe import Recipe
 from facedata.records import FaceRecord, ImageRecord, LedgerRow, from_table, to_parquet
@@ -35,14 +37,9 @@ from facedata.versions import (
     REPORT,
     Manifest,
     ShardEntry,
-    assign_class_indices,
     content_digest,
-    latest_manifest,
     next_version,
 )
-
-# Outweighs any number of faces: an identity that already has a class index keeps its name.
-_KNOWN_NAME_WEIGHT = 1 << 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +50,8 @@ class ReleaseInput:
     code_version: str
     models: dict[str, str]
     images: Sequence[ImageRecord]
-    rows: Sequence[LedgerRow]
-    """The ledger as the intra-class stage left it, row-aligned with ``images``."""
+    judged: Judged
+    """The ledger as the inter-class stage saw it, row-aligned with ``images``."""
     intra: StageResult
     inter: StageResult
     candidates: Sequence[CandidateRow]
@@ -69,18 +66,7 @@ class Released:
     manifest: Manifest
     is_new: bool
     contradictions: tuple[Contradiction, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settled:
-    """The content of a version before it is written."""
-
-    rows: list[LedgerRow]
-    candidates: list[CandidateRow]
-    merges: Merges
-    identities: dict[str, int]
-    retired: dict[str, int]
-    parent: Manifest | None
+    audit: Audit | None
 
 
 def release_version(storage: Storage, given: ReleaseInput) -> Released:
@@ -91,112 +77,113 @@ def release_version(storage: Storage, given: ReleaseInput) -> Released:
 
     Raises:
         IntegrityError: when an image would not be accounted for.
+        QualityError: when the audit finds more wrong photos than the recipe allows, or is not
+            answered yet.
         StorageError, WorkspaceError: when it cannot be written.
     """
-    settled = _settle(storage, given)
+    content = decide_content(
+        storage,
+        Findings(
+            recipe=given.recipe,
+            judged=given.judged,
+            candidates=given.candidates,
+            measured=given.measured,
+        ),
+    )
+    content = replace(content, candidates=_without_addresses(content.candidates))
+    check_complete(len(given.images), content.rows)
+    check_noise(content.audit, given.recipe.name)
     tables = {
-        LEDGER: to_parquet(LedgerRow, settled.rows),
-        CANDIDATES: to_parquet(CandidateRow, settled.candidates),
+        LEDGER: to_parquet(LedgerRow, content.rows),
+        CANDIDATES: to_parquet(CandidateRow, content.candidates),
     }
-    contradictions = settled.merges.contradictions
-    if _is_unchanged(settled, tables, given):
-        return Released(
-            manifest=settled.parent,  # type: ignore[arg-type]
-            is_new=False,
-            contradictions=contradictions,
-        )
-    manifest = _write(storage, given, settled, tables)
-    return Released(manifest=manifest, is_new=True, contradictions=contradictions)
-
-
-def _settle(storage: Storage, given: ReleaseInput) -> _Settled:
-    parent = latest_manifest(storage, given.recipe.name)
-    log = ReviewFolder(storage=storage, dataset=given.recipe.name).decisions()
-    candidates = with_decisions(given.candidates, log)
-    counts = Counter(name for row in given.rows if (name := hopeful_identity(row)) is not None)
-    for name in parent.identities if parent else ():
-        if name in counts:
-            counts[name] += _KNOWN_NAME_WEIGHT
-    merges = merge(counts, [*candidates, *latest(log).values()], given.recipe.inter.pending)
-    verdicts = Verdicts(canonical=dict(merges.canonical), held=dict(merges.held))
-    rows = settle(given.rows, verdicts, given.recipe.intra.min_photos)
-    check_complete(len(given.images), rows)
-    identities, retired = assign_class_indices(
-        (row.identity for row in rows if row.identity is not None), parent
-    )
-    return _Settled(
-        rows=rows,
-        candidates=candidates,
-        merges=merges,
-        identities=identities,
-        retired=retired,
-        parent=parent,
+    if _is_unchanged(content, tables, given):
+        manifest: Manifest = content.parent  # type: ignore[assignment]
+    else:
+        manifest = _write(storage, given, content, tables)
+    return Released(
+        manifest=manifest,
+        is_new=manifest is not content.parent,
+        contradictions=content.merges.contradictions,
+        audit=content.audit,
     )
 
 
-def _is_unchanged(settled: _Settled, tables: Mapping[str, bytes], given: ReleaseInput) -> bool:
+def _without_addresses(candidates: Sequence[CandidateRow]) -> list[CandidateRow]:
+    """Who decided, as a version tells it: the log keeps the whole address."""
+    return [
+        row if row.decided_by is None else replace(row, decided_by=public_name(row.decided_by))
+        for row in candidates
+    ]
+
+
+def _is_unchanged(
+    content: VersionContent, tables: Mapping[str, bytes], given: ReleaseInput
+) -> bool:
     """Whether the newest version was made from the same; shards follow from what is compared."""
-    parent = settled.parent
+    parent = content.parent
     return parent is not None and (
         (parent.recipe_digest, parent.models, parent.identities)
-        == (given.recipe.digest(), given.models, settled.identities)
+        == (given.recipe.digest(), given.models, content.identities)
         and all(parent.files[name] == _sha256(data) for name, data in tables.items())
     )
 
 
 def _write(
-    storage: Storage, given: ReleaseInput, settled: _Settled, tables: Mapping[str, bytes]
+    storage: Storage, given: ReleaseInput, content: VersionContent, tables: Mapping[str, bytes]
 ) -> Manifest:
     version = next_version(storage, given.recipe.name)
     folder = f"versions/{version}"
     storage.remove(folder)
     shards = write_shards(
-        _samples(storage, given, settled),
+        _samples(storage, given, content),
         ShardConfig(
             max_images=given.recipe.shards.max_images,
             image_format=ImageFormat(given.recipe.shards.format),
         ),
         lambda name: storage.open_write(f"{folder}/{name}"),
     )
-    counts = {"images": len(settled.rows), **count_outcomes(settled.rows)}
-    report = report_data(_report_input(storage, version, given, settled))
+    counts = {"images": len(content.rows), **count_outcomes(content.rows)}
+    report = report_data(_report_input(storage, version, given, content))
     files = {
         **tables,
         REPORT: render_report(report),
-        CROISSANT: render_card(_card(report, given, settled, shards)),
+        CROISSANT: render_card(_card(report, given, content, shards)),
     }
     for name, data in files.items():
         storage.write(f"{folder}/{name}", data)
-    manifest = _manifest(version, given, settled, shards, files, counts)
+    manifest = _manifest(version, given, content, shards, files, counts)
     storage.write(f"{folder}/{MANIFEST}", manifest.to_json())
     return manifest
 
 
 def _report_input(
-    storage: Storage, version: str, given: ReleaseInput, settled: _Settled
+    storage: Storage, version: str, given: ReleaseInput, content: VersionContent
 ) -> ReportInput:
     return ReportInput(
         version=version,
-        parent=settled.parent.version if settled.parent else None,
+        parent=content.parent.version if content.parent else None,
         code_version=given.code_version,
         recipe=given.recipe,
         images=given.images,
-        rows=settled.rows,
-        candidates=settled.candidates,
-        contradictions=settled.merges.contradictions,
+        rows=content.rows,
+        candidates=content.candidates,
+        contradictions=content.merges.contradictions,
         measured=given.measured,
         models=given.models,
         calibration=given.intra.facts["calibration"],
         candidate_threshold=given.inter.facts["threshold"],
         copies=given.intra.facts["copies"],
         crops=CropReader(storage, given.faces),
+        review=ReviewFolder(storage=storage, dataset=given.recipe.name),
+        audit=content.audit.facts() if content.audit else None,
     )
 
 
 def _manifest(
     version: str,
     given: ReleaseInput,
-    settled: _Settled,
+    content: VersionContent,
     shards: Sequence[ShardInfo],
     files: Mapping[str, bytes],
     counts: dict[str, int],
@@ -208,8 +195,8 @@ def _manifest(
     digests = {name: _sha256(data) for name, data in files.items()}
     return Manifest(
         version=version,
-        parent=settled.parent.version if settled.parent else None,
-        digest=content_digest(entries, digests, settled.identities, given.models),
+        parent=content.parent.version if content.parent else None,
+        digest=content_digest(entries, digests, content.identities, given.models),
         recipe=given.recipe.model_dump(mode="json"),
         recipe_digest=given.recipe.digest(),
         code_version=given.code_version,
@@ -217,16 +204,16 @@ def _manifest(
         counts=counts,
         shards=entries,
         files=digests,
-        identities=settled.identities,
-        retired=settled.retired,
+        identities=content.identities,
+        retired=content.retired,
     )
 
 
-def _samples(storage: Storage, given: ReleaseInput, settled: _Settled) -> Iterator[Sample]:
+def _samples(storage: Storage, given: ReleaseInput, content: VersionContent) -> Iterator[Sample]:
     """Samples in order of face id: image digests are random, so every shard mixes classes."""
     by_face = {
         row.face_id: (image, row)
-        for image, row in zip(given.images, settled.rows, strict=True)
+        for image, row in zip(given.images, content.rows, strict=True)
         if row.identity is not None
     }
     for part in given.faces:
@@ -234,23 +221,23 @@ def _samples(storage: Storage, given: ReleaseInput, settled: _Settled) -> Iterat
         shipped = [face_id in by_face for face_id in table.column("face_id").to_pylist()]
         for face in from_table(FaceRecord, table.filter(pa.array(shipped))):
             image, row = by_face[face.face_id]
-            yield sample_of(image, face, row, settled.identities[row.identity or ""])
+            yield sample_of(image, face, row, content.identities[row.identity or ""])
 
 
 def _card(
-    report: ReportData, given: ReleaseInput, settled: _Settled, shards: Sequence[ShardInfo]
+    report: ReportData, given: ReleaseInput, content: VersionContent, shards: Sequence[ShardInfo]
 ) -> CardData:
     shipped = [
         image
-        for image, row in zip(given.images, settled.rows, strict=True)
+        for image, row in zip(given.images, content.rows, strict=True)
         if row.identity is not None
     ]
-    decided = sum(row.decision != "pending" for row in settled.candidates)
+    decided = sum(row.decision != "pending" for row in content.candidates)
     return CardData(
         name=given.recipe.name,
         version=int(report.version.rsplit("-v", 1)[1]),
         images=len(shipped),
-        identities=len(settled.identities),
+        identities=len(content.identities),
         shards=shards,
         image_format=ImageFormat(given.recipe.shards.format),
         sources=dict(Counter(image.source for image in shipped)),

@@ -14,19 +14,41 @@ from numpy.typing import NDArray
 from cleaning.export.galleries import build_galleries, build_pair_cards
 from cleaning.export.histogram import Histogram, Threshold, Tone, make_histogram
 from cleaning.export.report import ModelFact, ReportData, ThresholdFact
+from cleaning.export.review_facts import AnnotatorFact, AuditFacts, KindFact, ReviewFacts
 from cleaning.export.summary import summarise
+from cleaning.export.wording import public_name
 from cleaning.identity.merge import Contradiction
+from cleaning.review.agreement import AgreementReport, annotator_report
+from cleaning.review.decisions import INFERRED, latest, latest_photos
 from cleaning.stages.crops import CropReader
 from cleaning.stages.measured import Measured
+from cleaning.stages.review_folder import ReviewFolder
 from facedata.ledger import Reason
 from facedata.recipe import Recipe
 from facedata.records import ImageRecord, LedgerRow
-from facedata.review import CandidateRow
+from facedata.review import (
+    PENDING,
+    Answer,
+    CandidateRow,
+    Decision,
+    Kind,
+    PhotoAnswer,
+    PhotoDecision,
+)
 
 # Enough for a smooth histogram, few enough for any number of photos.
 _SAMPLED_FACES = 3_000
 _FROM_RECIPE = "set in the recipe"
 _CALIBRATED = "calibrated on this data"
+_BY_FILE = "Pairs, from a file or command"
+_TITLES = {
+    Kind.PAIRS.value: "Pairs of identities",
+    Kind.SENIOR.value: "Contradicting pairs, asked again",
+    Kind.PHOTOS.value: "Photos of held identities and near the cut",
+    Kind.AUDIT.value: "Audit of released photos",
+}
+_YES = (Answer.SAME, PhotoAnswer.RIGHT)
+_NO = (Answer.DIFFERENT, PhotoAnswer.WRONG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +69,8 @@ class ReportInput:
     candidate_threshold: float
     copies: Mapping[str, int]
     crops: CropReader
+    review: ReviewFolder
+    audit: AuditFacts | None
 
 
 def report_data(given: ReportInput) -> ReportData:
@@ -77,7 +101,56 @@ def report_data(given: ReportInput) -> ReportData:
         licences=dict(Counter(image.licence for image in shipped)),
         recipe=yaml.safe_dump(given.recipe.model_dump(mode="json"), sort_keys=False),
         notes=_copy_notes(given.copies),
+        review=_review(given.review, given.candidates),
+        audit=given.audit,
     )
+
+
+def _review(folder: ReviewFolder, candidates: Sequence[CandidateRow]) -> ReviewFacts | None:
+    """Who decided what, None when nobody decided anything yet."""
+    report = annotator_report(
+        [folder.batch(name) for name in folder.batch_names()], folder.answers()
+    )
+    kinds = _kinds(folder, report)
+    if not kinds and not report.annotators:
+        return None
+    return ReviewFacts(
+        kinds=kinds,
+        annotators=[
+            AnnotatorFact(
+                name=public_name(person.annotator),
+                answered=person.answered,
+                gold_answered=person.gold_answered,
+                gold_right=person.gold_right,
+                compared=person.compared,
+                agreed=person.agreed,
+            )
+            for person in report.annotators
+        ],
+        inferred=sum(row.decided_by == INFERRED for row in candidates),
+    )
+
+
+def _kinds(folder: ReviewFolder, report: AgreementReport) -> list[KindFact]:
+    decided: list[Decision | PhotoDecision] = [
+        *latest(folder.decisions()).values(),
+        *latest_photos(folder.photo_decisions()).values(),
+    ]
+    counts: dict[str, Counter[str]] = {}
+    for row in (row for row in decided if row.decision != PENDING):
+        counts.setdefault(row.kind, Counter())[row.decision] += 1
+    return [
+        KindFact(
+            title=title,
+            yes=sum(counts[kind][word] for word in _YES),
+            no=sum(counts[kind][word] for word in _NO),
+            unsure=counts[kind][Answer.UNSURE],
+            ties=report.ties.get(Kind(kind)) if kind else None,
+            alpha=report.alpha.get(Kind(kind)) if kind else None,
+        )
+        for kind, title in (*_TITLES.items(), ("", _BY_FILE))
+        if kind in counts
+    ]
 
 
 def _copy_notes(copies: Mapping[str, int]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from facedata.ledger import Outcome, Reason
 from facedata.records import LedgerRow
@@ -17,22 +17,28 @@ class Verdicts:
     """What the review means for identities, by name.
 
     ``canonical`` maps merged-away identities to the one that stays; ``held`` names identities
-    that wait, with the reason.
+    that wait, with the reason; ``rejected`` are faces, by id, and the identities that people said
+    they do not show.
     """
 
     canonical: dict[str, str]
     held: dict[str, Reason]
+    rejected: frozenset[tuple[str, str]] = field(default=frozenset())
 
 
 def settle(rows: Sequence[LedgerRow], verdicts: Verdicts, min_photos: int) -> Rows:
     """Apply verdicts, then the rules that hold across identities; same order, same length.
 
-    Merged identities take the name of the canonical one. Waiting identities are held. An image
-    shipped twice under one identity keeps its first row; a face claimed by two identities stays
-    with the more similar one. Identities with fewer than ``min_photos`` photos are held as a
-    whole; single photos confirmed by a merge are kept.
+    Merged identities take the name of the canonical one. Waiting identities are held. A face that
+    was rejected under one name is rejected under all names of the person. An image shipped twice
+    under one identity keeps its first row; a face claimed by two identities stays with the one
+    that people confirmed, then with the more similar one. Identities with fewer than
+    ``min_photos`` photos are held as a whole; single photos confirmed by a merge are kept.
     """
-    settled = [_with_verdict(row, verdicts) for row in rows]
+    rejected = {
+        (face_id, verdicts.canonical.get(name, name)) for face_id, name in verdicts.rejected
+    }
+    settled = [_rejected_where(_with_verdict(row, verdicts), rejected) for row in rows]
     for rule in (_one_row_per_image, _one_identity_per_face, _enough_photos(min_photos)):
         settled = rule(settled)
     return settled
@@ -46,6 +52,13 @@ def _with_verdict(row: LedgerRow, verdicts: Verdicts) -> LedgerRow:
         return _refused(row, verdicts.held[identity])
     name = verdicts.canonical.get(identity, identity)
     return replace(row, identity=name)
+
+
+def _rejected_where(row: LedgerRow, rejected: set[tuple[str, str]]) -> LedgerRow:
+    """Without this, a photo dropped under one name would ship by its copy under another."""
+    if row.reason == Reason.CONFIRMED or (row.face_id, row.identity) not in rejected:
+        return row
+    return _refused(row, Reason.REJECTED)
 
 
 def hopeful_identity(row: LedgerRow) -> str | None:
@@ -88,9 +101,9 @@ def _one_identity_per_face(rows: Rows) -> Rows:
     ]
 
 
-def _claim_rank(row: LedgerRow) -> tuple[float, str, str]:
+def _claim_rank(row: LedgerRow) -> tuple[bool, float, str, str]:
     similarity = -1.0 if row.similarity is None else row.similarity
-    return (-similarity, row.identity or "", row.source_uri)
+    return (row.reason != Reason.CONFIRMED, -similarity, row.identity or "", row.source_uri)
 
 
 def _shipping(rows: Iterable[LedgerRow]) -> Iterable[LedgerRow]:
