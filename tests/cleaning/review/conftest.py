@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cleaning.review.file_backend import Gallery, GalleryFace
-from facedata.review import CandidateRow
+from cleaning.review.items import Batch, Item, PairItem, PersonAnswer, Side
+from facedata.review import CandidateRow, Kind, PairEvidence
 
 MakeCandidate = Callable[..., CandidateRow]
 
@@ -31,6 +32,88 @@ def _candidate(a: str, b: str, similarity: float = 0.5, **changes: object) -> Ca
 def candidate() -> MakeCandidate:
     """Makes a candidate: two names in any order, a similarity, and changes to the rest."""
     return _candidate
+
+
+@pytest.fixture(scope="session")
+def evidence() -> Callable[..., PairEvidence]:
+    """Makes what was measured about a pair: two names in any order, a similarity, photo counts."""
+
+    def make(
+        a: str, b: str, similarity: float = 0.5, photos: tuple[int, int] = (5, 5)
+    ) -> PairEvidence:
+        return PairEvidence(
+            identity_a=min(a, b),
+            identity_b=max(a, b),
+            max_similarity=similarity,
+            face_a=f"{1:032x}-0",
+            face_b=f"{2:032x}-0",
+            centroid_similarity=similarity,
+            close_pairs=1,
+            photos_a=photos[0],
+            photos_b=photos[1],
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def side() -> Callable[..., Side]:
+    """Makes an identity as a reviewer sees it."""
+
+    def make(identity: str) -> Side:
+        return Side(identity=identity, photos=5, faces=(f"{identity}-face",))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pair_item(side: Callable[..., Side]) -> Callable[..., PairItem]:
+    """Makes a question about two identities, shown in the order given; its key is their names."""
+
+    def make(a: str, b: str, gold: str = "") -> PairItem:
+        return PairItem(
+            key=f"{a}-{b}",
+            a=side(a),
+            b=side(b),
+            face_a=f"{a}-face",
+            face_b=f"{b}-face",
+            max_similarity=0.5,
+            centroid_similarity=0.4,
+            close_pairs=1,
+            chance_same=0.5,
+            gold=gold,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def batch() -> Callable[..., Batch]:
+    """Makes a batch of questions; its name is the kind and 0001."""
+
+    def make(*items: Item, kind: Kind = Kind.PAIRS, overlap: int = 2) -> Batch:
+        return Batch(
+            name=f"{kind.value}-0001", kind=kind, overlap=overlap, model="net-1234", items=items
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def says() -> Callable[..., PersonAnswer]:
+    """Makes a person's answer to the question with the key ``a-b``, and changes to the rest."""
+
+    def make(annotator: str, answer: str, **changes: object) -> PersonAnswer:
+        values: dict[str, object] = {
+            "batch": "pairs-0001",
+            "key": "a-b",
+            "annotator": annotator,
+            "answer": answer,
+            "answered_at": "2026-01-01T00:00:00Z",
+        }
+        return PersonAnswer(**(values | changes))  # type: ignore[arg-type]
+
+    return make
 
 
 @pytest.fixture(scope="session")
