@@ -45,3 +45,38 @@ def test_distinct_indices_of_the_right_number_and_greedy(count: int, limit: int,
         nearest = sums[:, picked[:step]].max(axis=1)
         left = [i for i in range(count) if i not in picked[:step]]
         assert nearest[picked[step]] <= nearest[left].min() + 1e-5
+
+
+def test_of_faces_about_as_far_one_from_another_source_comes_first() -> None:
+    rows = unit(0, 2, -2, 60, -59)
+    sources = np.array(["lfw", "lfw", "lfw", "lfw", "web"])
+    assert select_gallery(rows, 2).tolist() == [0, 3]
+    assert select_gallery(rows, 2, sources).tolist() == [0, 4]
+
+
+def test_a_hidden_second_person_comes_before_another_source() -> None:
+    rows = unit(*[i * 0.5 for i in range(30)], 90)
+    sources = np.array([0] * 10 + [1] * 10 + [2] * 10 + [0])
+    assert select_gallery(rows, 12, sources)[1] == 30
+
+
+@given(count=st.integers(1, 40), limit=st.integers(1, 15), seed=st.integers(0, 2**32 - 1))
+def test_sources_only_choose_among_faces_about_as_far(count: int, limit: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(count, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    sources = rng.integers(0, 4, count)
+    picked = select_gallery(rows, limit, sources).tolist()
+    assert len(picked) == len(set(picked)) == min(count, limit)
+    assert select_gallery(rows, limit, np.full(count, "one")).tolist() == (
+        select_gallery(rows, limit).tolist()
+    )
+    cosines = rows @ rows.T
+    for step in range(1, len(picked)):
+        nearest = cosines[:, picked[:step]].max(axis=1)
+        left = [i for i in range(count) if i not in picked[:step]]
+        assert nearest[picked[step]] <= nearest[left].min() + 0.1 + 1e-5
+        shown = [sources[i] for i in picked[:step]]
+        surely_far = [i for i in left if nearest[i] <= nearest[left].min() + 0.1 - 1e-5]
+        fewest = min((shown.count(sources[i]) for i in surely_far), default=len(shown))
+        assert shown.count(sources[picked[step]]) <= fewest
