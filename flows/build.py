@@ -7,7 +7,6 @@ process. A run that was killed is simply started again; stages that are complete
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from getpass import getuser
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -25,12 +24,16 @@ from facedata.lock import hold_workspace
 from facedata.stages import StageResult
 from facedata.versions import manifest_path
 from flows import steps
+from flows.clock import utc_now
 from flows.events import emit_released
 from flows.job import Job, open_job
 from flows.progress import Reporter
 from flows.summary import Summary
 
 STAGES = ("crawl", "ingest", "faces", "embed", "intra", "inter", "review", "release")
+REVIEWED = ("review", "release")
+"""Last stages of builds that exchange questions and answers with people."""
+
 Runner = Literal["threads", "processes"]
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,6 +62,7 @@ ingest_task = _step("ingest")(steps.ingest)
 partition_task = _step("partition")(steps.measure_partition)
 intra_task = _step("intra")(steps.intra)
 inter_task = _step("inter")(steps.inter)
+fetch_task = _step("fetch answers")(steps.fetch_answers)
 review_task = _step("review")(steps.review)
 release_task = _step("release")(steps.release)
 
@@ -82,6 +86,8 @@ def build(
     if until not in STAGES:
         raise RequestError(f"stage {until!r} is unknown; allowed: {', '.join(STAGES)}")
     job = open_job(recipe, workspace)
+    if until in REVIEWED:
+        steps.check_review(job)
     with hold_workspace(job.storage()), Reporter() as reporter:
         return _run(job, runner, until, reporter)
 
@@ -101,6 +107,8 @@ def _run(job: Job, runner: Runner, until: str, reporter: Reporter) -> dict[str, 
     if summary.reached("faces", "embed"):
         return summary.result()
     build_so_far = steps.Build.of(job, images, parts)
+    # Before the stages that answers change.
+    fetched = fetch_task(job, reporter) if until in REVIEWED else {}
     intra = intra_task(build_so_far)
     summary.add_stage(intra)
     if summary.reached("intra"):
@@ -110,7 +118,8 @@ def _run(job: Job, runner: Runner, until: str, reporter: Reporter) -> dict[str, 
     if summary.reached("inter"):
         return summary.result()
     reading = Reading(reviewer=getuser(), decided_at=utc_now())
-    summary.add("review", review_task(build_so_far, intra, inter, reading))
+    asked = review_task(build_so_far, steps.Found(intra=intra, inter=inter), reading, reporter)
+    summary.add("review", {**fetched, **asked})
     if summary.reached("review"):
         return summary.result()
     released = release_task(build_so_far, intra, inter)
@@ -127,11 +136,6 @@ def _announce(job: Job, version: str) -> None:
         return
     if emit_released(job.recipe.name, version, storage.url(manifest_path(version))):
         storage.write(marker, b"{}")
-
-
-def utc_now() -> str:
-    """The time that decisions carry: ISO 8601, UTC, whole seconds."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _measure(

@@ -6,16 +6,16 @@ else. Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from facedata.errors import WinnowError
+from flows.cli_options import Json, RecipePath, Runner, RunnerOption, Workspace, answer
+from flows.cli_review import review_app
 from flows.settings import silence_prefect
 
 app = typer.Typer(
@@ -26,23 +26,8 @@ app = typer.Typer(
     add_completion=False,
 )
 versions_app = typer.Typer(help="Look at released versions.", no_args_is_help=True)
+app.add_typer(review_app, name="review")
 app.add_typer(versions_app, name="versions")
-
-
-class Runner(StrEnum):
-    """How partitions run in parallel on this machine."""
-
-    THREADS = "threads"
-    PROCESSES = "processes"
-
-
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")]
-Workspace = Annotated[
-    str,
-    typer.Option("--workspace", "-w", metavar="DIR", help="Where stages and versions are kept."),
-]
-RunnerOption = Annotated[Runner, typer.Option(help="How partitions run in parallel.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
 def main() -> None:
@@ -57,25 +42,19 @@ def main() -> None:
         sys.exit(1)
 
 
-def answer(result: dict[str, Any], lines: list[str], as_json: bool) -> None:
-    """Print the result: as one JSON object, or as lines for people."""
-    if as_json:
-        typer.echo(json.dumps(result, sort_keys=True, ensure_ascii=False))
-        return
-    for line in lines:
-        typer.echo(line)
-
-
 def run_until(recipe: Path, workspace: str, runner: Runner, until: str, as_json: bool) -> None:
     """Run the build flow up to a stage and print what it counted."""
     silence_prefect()
     from flows.job import open_job
 
     # A wrong request is answered here, before Prefect takes its seconds to start.
-    open_job(recipe, workspace)
-    from flows.build import build
+    job = open_job(recipe, workspace)
+    from flows.build import REVIEWED, build
+    from flows.steps import check_review
     from flows.summary import summary_lines
 
+    if until in REVIEWED:
+        check_review(job)
     result = build(recipe=str(recipe), workspace=workspace, runner=runner.value, until=until)
     answer(result, summary_lines(result), as_json)
 
@@ -117,29 +96,6 @@ _stage_command("faces", "Run up to face detection, alignment and measuring.")
 _stage_command("embed", "Run up to the embeddings.")
 _stage_command("intra", "Run up to the cleaning inside each identity.")
 _stage_command("inter", "Run up to the merge candidates.")
-
-
-@app.command()
-def review(
-    recipe: RecipePath,
-    workspace: Workspace,
-    answers: Annotated[
-        Path | None,
-        typer.Option(help="A filled-in pairs.csv; without it the one in the workspace is read."),
-    ] = None,
-    reviewer: Annotated[
-        str, typer.Option(help="Who answered, for rows that do not say it.")
-    ] = os.environ.get("USER", "reviewer"),
-    runner: RunnerOption = Runner.THREADS,
-    as_json: Json = False,
-) -> None:
-    """Write the review pages, and take in the answers that were given."""
-    silence_prefect()
-    from flows.review import take_answers
-    from flows.summary import summary_lines
-
-    result = take_answers(recipe, workspace, answers, reviewer, runner.value)
-    answer(result, summary_lines(result), as_json)
 
 
 _stage_command("release", "Run every stage and release a version, as build does.")

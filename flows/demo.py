@@ -25,7 +25,8 @@ from facedata.records import LedgerRow
 from facedata.review import CandidateRow
 from facedata.storage import Storage
 from facedata.versions import LEDGER, Manifest, read_manifest
-from flows.build import build, utc_now
+from flows.build import build
+from flows.clock import utc_now
 
 Answer = dict[str, Any]
 

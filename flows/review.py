@@ -1,17 +1,47 @@
-"""``winnow review``: take in answers from a file, then bring the pages up to date."""
+"""``winnow review``, and the flow that exchanges questions and answers on a schedule."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from prefect import flow
+
 from cleaning.review.pairs_csv import Reading
+from cleaning.stages.material import find_newest
 from cleaning.stages.review import take_in_answers
 from cleaning.stages.review_folder import ReviewFolder
 from facedata.errors import RequestError
 from facedata.lock import hold_workspace
-from flows.build import Runner, build, utc_now
+from flows import review_server
+from flows.build import Runner, build
+from flows.clock import utc_now
 from flows.job import open_job
+from flows.progress import Reporter
+
+
+@flow(name="review", persist_result=False)
+def review(recipe: str, workspace: str, batches: int = 1) -> dict[str, Any]:
+    """Fetch answers from the review server, then send what is to be asked next.
+
+    Made to be scheduled every few minutes: a run with nothing to do takes seconds and changes
+    nothing. When a batch is complete it tells ``facedata.review.completed``, which starts a
+    build where one is deployed for it.
+
+    Args:
+        recipe: path of the recipe file.
+        workspace: folder or fsspec URL of the workspace.
+        batches: how many batches of pairs to keep open.
+
+    Raises:
+        RequestError: the recipe or the token is not usable, or nothing has been built yet.
+        ReviewError: the server failed; the next run goes on.
+    """
+    opened = review_server.open_review(Path(recipe), workspace)
+    with Reporter() as reporter:
+        pulled = review_server.pull(opened, reporter.say)
+        material = find_newest(opened.folder)
+        return {**pulled, **review_server.push(opened, material, batches, reporter.say)}
 
 
 def take_answers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -78,17 +79,24 @@ class ReviewFolder:
         """Write down what will be sent."""
         self.storage.write(self._batch_path(batch.name, _PLAN), _BATCH.dump_json(batch))
 
-    def is_opened(self, name: str) -> bool:
-        """Whether all questions of a batch have been sent."""
-        return self.storage.exists(self._batch_path(name, _OPENED))
+    def opened_at(self, name: str) -> float | None:
+        """When a batch was last sent whole, in Unix seconds; None while it has not been."""
+        path = self._batch_path(name, _OPENED)
+        if not self.storage.exists(path):
+            return None
+        return float(json.loads(self.storage.read(path))["at"])
 
-    def mark_opened(self, name: str) -> None:
-        """Say that all questions of a batch have been sent."""
-        self.storage.write(self._batch_path(name, _OPENED), b"{}")
+    def mark_opened(self, name: str, now: float) -> None:
+        """Say that all questions of a batch have been sent, ``now`` in Unix seconds."""
+        self.storage.write(self._batch_path(name, _OPENED), json.dumps({"at": now}).encode())
 
     def is_closed(self, name: str) -> bool:
         """Whether a batch is answered or was ended."""
         return self.storage.exists(self._batch_path(name, _CLOSED))
+
+    def open_batches(self) -> list[str]:
+        """Names of the batches that are planned and not closed, in order of name."""
+        return [name for name in self.batch_names() if not self.is_closed(name)]
 
     def mark_closed(self, name: str) -> None:
         """Say that a batch is answered or was ended."""

@@ -1,0 +1,265 @@
+"""The review of a recipe on its server: what the commands, the flow and the build all do with it.
+
+Nothing here needs Prefect or the models; the event that a batch is complete is told through
+``flows.events`` when there is one to tell.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cleaning.review.addresses import Addresses
+from cleaning.review.agreement import annotator_report
+from cleaning.review.decisions import latest, latest_photos, with_decisions
+from cleaning.review.gold import read_gold
+from cleaning.review.label_studio import connect
+from cleaning.review.progress import answered_keys
+from cleaning.stages.close import take_back
+from cleaning.stages.exchange import Exchange
+from cleaning.stages.material import Material, find_newest
+from cleaning.stages.pull import Pull
+from cleaning.stages.push import Push
+from cleaning.stages.questions import Planner, known_decisions
+from cleaning.stages.review_folder import ReviewFolder
+from facedata.errors import RecipeError, RequestError
+from facedata.lock import hold_review
+from facedata.recipe import Recipe, load_recipe, resolve_paths
+from facedata.review import PENDING, Answer, Decision, Kind, Pair, PhotoDecision, ordered_pair
+from facedata.storage import Storage
+from flows.clock import utc_now
+
+TOKEN = "LABEL_STUDIO_API_KEY"
+"""The environment variable with the server's token."""
+
+Say = Callable[[str], None]
+Counts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A recipe whose questions are on a server; ``resolved`` has absolute paths."""
+
+    recipe: Recipe
+    resolved: Recipe
+    exchange: Exchange
+
+    @property
+    def folder(self) -> ReviewFolder:
+        """The review's files."""
+        return self.exchange.folder
+
+
+def open_review(recipe: Path, workspace: str) -> Review:
+    """Open a recipe's review.
+
+    Raises:
+        RecipeError: the recipe is not valid, or its review is not on a server.
+        RequestError: the token is missing or refused.
+    """
+    loaded = load_recipe(recipe)
+    return review_of(loaded, resolve_paths(loaded, recipe.resolve().parent), Storage(workspace))
+
+
+def review_of(recipe: Recipe, resolved: Recipe, storage: Storage) -> Review:
+    """The review of a recipe that is loaded already.
+
+    Raises:
+        RecipeError: its review is not on a server.
+        RequestError: the token is missing.
+    """
+    options = resolved.review
+    if options.backend != "label-studio":
+        raise RecipeError(
+            f"recipe {recipe.name}: key 'review.backend' is {options.backend!r}; this needs "
+            "'label-studio' (with 'file', hand a filled-in pairs.csv to `winnow review --answers`)"
+        )
+    token = os.environ.get(TOKEN, "")
+    if not token:
+        raise RequestError(
+            f"environment variable {TOKEN} is not set; put the access token of your account on "
+            f"{options.url} there"
+        )
+    exchange = Exchange(
+        folder=ReviewFolder(storage=storage, dataset=recipe.name),
+        server=connect(options.url, token),
+        options=options,
+        addresses=Addresses(options.images, storage),
+    )
+    return Review(recipe=recipe, resolved=resolved, exchange=exchange)
+
+
+def pull(review: Review, say: Say) -> Counts:
+    """Fetch answers, append what they decide, and close the batches that are complete.
+
+    Raises:
+        ReviewError: the server failed; nothing is lost, the next pull goes on.
+    """
+    folder = review.folder
+    with hold_review(folder.storage, folder.dataset):
+        pulled = Pull(review.exchange, utc_now()).run()
+        for name in pulled.complete:
+            # The event first: one too many starts a build that finds nothing to do, one too few
+            # would leave the answers waiting.
+            _tell_completed(review, name, len(pulled.decisions) + len(pulled.photo_decisions))
+            folder.mark_closed(name)
+    for problem in pulled.problems:
+        say(f"review: {problem}")
+    superseded = _superseded(review, [row.pair for row in pulled.decisions])
+    if superseded:
+        say(f"review: {superseded} answers are about pairs that are no candidates any more; kept")
+    return {
+        "new_answers": pulled.answers,
+        "new_decisions": len(pulled.decisions),
+        "new_photo_decisions": len(pulled.photo_decisions),
+        "superseded": superseded,
+        "completed": list(pulled.complete),
+        "problems": list(pulled.problems),
+    }
+
+
+def push(review: Review, material: Material, batches: int, say: Say) -> Counts:
+    """Send questions until ``batches`` batches of pairs, and one of each other kind, are open.
+
+    Raises:
+        ReviewError: the server failed; what was sent stays, and the next push goes on.
+        RecipeError: the file of pairs with known answers is not valid.
+    """
+    folder = review.folder
+    with hold_review(folder.storage, folder.dataset):
+        gold = read_controls(review.resolved)
+        folder.append_decisions(known_decisions(material, gold, utc_now()))
+        planner = Planner(review.recipe, material, gold)
+        sending = Push(review.exchange, lambda: material.crops, time.time(), say)
+        wanted = {kind: batches if kind == Kind.PAIRS else 1 for kind in Kind}
+        pushed = sending.run(planner.plan, wanted)
+    for name, questions in pushed.opened.items():
+        _tell_opened(review, name, questions)
+    return {"new_questions": pushed.tasks, "opened": dict(pushed.opened)}
+
+
+def plan_push(review: Review, material: Material) -> Counts:
+    """What a push would ask next, by batch; nothing is written or sent."""
+    planner = Planner(review.recipe, material, read_controls(review.resolved))
+    planned = [planner.plan(kind) for kind in Kind]
+    return {"would_open": {batch.name: len(batch.items) for batch in planned if batch is not None}}
+
+
+def read_controls(resolved: Recipe) -> Mapping[Pair, Answer]:
+    """The pairs with known answers that the recipe names.
+
+    Raises:
+        RecipeError: the file cannot be read, or is not valid.
+    """
+    path = resolved.review.gold
+    if path is None:
+        return {}
+    try:
+        return read_gold(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise RecipeError(
+            f"recipe {resolved.name}: key 'review.gold' is {path!r}, which cannot be read "
+            f"({error.strerror}); give a CSV with identity_a, identity_b, decision"
+        ) from error
+
+
+def count_candidates(material: Material) -> Counts:
+    """How many merge candidates there are, and how many nobody has decided."""
+    decided = with_decisions(material.candidates, material.folder.decisions())
+    pending = sum(row.decision == PENDING for row in decided)
+    return {"candidates": len(decided), "decided": len(decided) - pending, "pending": pending}
+
+
+def close(review: Review, say: Say) -> Counts:
+    """Fetch what is answered, then end every open batch and take its other questions back.
+
+    Raises:
+        ReviewError: the server failed; batches that are still open are closed by the next call.
+    """
+    counts = pull(review, say)
+    folder = review.folder
+    removed = 0
+    with hold_review(folder.storage, folder.dataset):
+        closed = folder.open_batches()
+        for name in closed:
+            removed += take_back(review.exchange, folder.batch(name))
+            folder.mark_closed(name)
+    return {**counts, "closed": closed, "questions_taken_back": removed}
+
+
+def status(recipe: Path, workspace: str) -> Counts:
+    """How far a review is, from the workspace alone.
+
+    Raises:
+        RecipeError: the recipe is not valid.
+    """
+    loaded = load_recipe(recipe)
+    folder = ReviewFolder(storage=Storage(workspace), dataset=loaded.name)
+    answers = folder.answers()
+    batches = [folder.batch(name) for name in folder.batch_names()]
+    return {
+        "name": loaded.name,
+        "url": loaded.review.url,
+        "batches": [
+            {
+                "name": batch.name,
+                "questions": len(batch.items),
+                "answered": len(answered_keys(batch, answers)),
+                "is_open": not folder.is_closed(batch.name),
+            }
+            for batch in batches
+        ],
+        "decisions": _words(latest(folder.decisions()).values()),
+        "photo_decisions": _words(latest_photos(folder.photo_decisions()).values()),
+        "agreement": asdict(annotator_report(batches, answers)),
+    }
+
+
+def _words(rows: Iterable[Decision | PhotoDecision]) -> dict[str, int]:
+    return dict(sorted(Counter(str(row.decision) for row in rows).items()))
+
+
+def undo(recipe: Path, workspace: str, pair: Pair, reviewer: str, note: str) -> Counts:
+    """Take back the decision about a pair: a new row in the log; the pair is open again.
+
+    Raises:
+        RequestError: nothing is decided about this pair.
+    """
+    folder = ReviewFolder(storage=Storage(workspace), dataset=load_recipe(recipe).name)
+    with hold_review(folder.storage, folder.dataset):
+        before = latest(folder.decisions()).get(ordered_pair(*pair))
+        if before is None or before.decision == PENDING:
+            raise RequestError(
+                f"nothing is decided about {pair[0]!r} and {pair[1]!r}; "
+                "`winnow review status` counts what is"
+            )
+        row = replace(
+            before, decision=PENDING, decided_by=reviewer, decided_at=utc_now(), note=note, kind=""
+        )
+        folder.append_decisions([row])
+    return {"identity_a": row.identity_a, "identity_b": row.identity_b, "was": before.decision}
+
+
+def _superseded(review: Review, pairs: Sequence[Pair]) -> int:
+    """How many pairs are no candidates in the newest build."""
+    if not pairs:
+        return 0
+    candidates = {row.pair for row in find_newest(review.folder).evidence}
+    return sum(pair not in candidates for pair in pairs)
+
+
+def _tell_opened(review: Review, batch: str, questions: int) -> None:
+    from flows.events import emit_review_opened
+
+    emit_review_opened(review.recipe.name, batch, questions)
+
+
+def _tell_completed(review: Review, batch: str, decisions: int) -> None:
+    from flows.events import emit_review_completed
+
+    emit_review_completed(review.recipe.name, batch, decisions)
