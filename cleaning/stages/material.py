@@ -95,6 +95,14 @@ class Material:
         return float(self.intra.facts["calibration"]["readmit"])
 
     @property
+    def doubtful(self) -> tuple[float, float]:
+        """Similarities between which a photo is near the cut: half-way down to those of strangers,
+        and half-way up to those of one person."""
+        pairs = self.intra.facts["calibration"]["pairs"]
+        strangers, same = pairs["different"]["location"], pairs["same_median"]
+        return (self.cut + strangers) / 2, (self.cut + same) / 2
+
+    @property
     def candidate_threshold(self) -> float:
         """The similarity from which two identities are a merge candidate."""
         return float(self.inter.facts["threshold"])

@@ -33,10 +33,12 @@ def pair_items(context: QuestionContext) -> list[PairItem]:
 
 
 def senior_items(context: QuestionContext) -> list[PairItem]:
-    """The answers that contradict one another, for experienced people, with what was said."""
+    """What people disagree about, for experienced ones, with what was said: answers that contradict
+    one another, and pairs that as many called the same as different."""
     rows = [row for row in context.decided.values() if row.decision != PENDING]
     found = merge({}, rows, "keep-separate").contradictions
     groups = [[*one.suspended, (one.identity_a, one.identity_b)] for one in found]
+    groups += [[pair] for pair in sorted(context.opinions.tied)]
     log = context.material.folder.decisions()
     waiting = context.asked.waiting(Kind.PAIRS, Kind.SENIOR)
     evidence = [

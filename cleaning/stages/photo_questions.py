@@ -28,7 +28,7 @@ def grid_items(context: QuestionContext) -> list[GridItem]:
     for identity, rows in _held(context).items():
         nobody = Side(identity=identity, photos=len(rows), faces=())
         grids.extend(_grids(context, nobody, rows, _WHY_HELD))
-    for identity in sorted(context.mixed):
+    for identity in sorted(context.opinions.mixed):
         rows = [context.material.rows[number] for number in context.sides.rows(identity)]
         grids.extend(_grids(context, context.sides.side(identity), rows, _WHY_MIXED))
     for identity, rows in _borderline(context).items():
@@ -68,10 +68,13 @@ def _held(context: QuestionContext) -> dict[str, list[LedgerRow]]:
 
 def _borderline(context: QuestionContext) -> dict[str, list[LedgerRow]]:
     """The photos nearest to the cut, where the identity has others to compare them with."""
+    lowest, highest = context.material.doubtful
     rows = [
         row
         for row in context.material.rows
-        if row.reason in _NEAR_THE_CUT and row.similarity is not None
+        if row.reason in _NEAR_THE_CUT
+        and row.similarity is not None
+        and lowest < row.similarity < highest
     ]
     similarity = np.array([row.similarity for row in rows], np.float64)
     kept = np.array([row.identity is not None for row in rows], np.bool_)

@@ -10,6 +10,7 @@ from cleaning.review.decisions import latest, latest_photos
 from cleaning.stages.asked import Asked
 from cleaning.stages.audit import Audit
 from cleaning.stages.material import Material
+from cleaning.stages.opinions import Opinions
 from cleaning.stages.sides import Sides
 from facedata.review import Answer, Decision, Pair, PairEvidence, PhotoDecision
 
@@ -33,15 +34,14 @@ class Wishes:
 class QuestionContext:
     """One build's findings, and what was asked and decided before.
 
-    ``audit`` is None when the recipe asks for none; ``mixed`` are identities in whose gallery
-    reviewers saw more than one person.
+    ``audit`` is None when the recipe asks for none.
     """
 
     material: Material
     wishes: Wishes
     asked: Asked
     audit: Audit | None
-    mixed: frozenset[str]
+    opinions: Opinions
 
     @cached_property
     def sides(self) -> Sides:

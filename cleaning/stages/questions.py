@@ -10,7 +10,7 @@ from cleaning.review.items import Batch, Item, question_key
 from cleaning.stages.asked import Asked, subject_text, subjects_of
 from cleaning.stages.content import Findings, decide_content
 from cleaning.stages.material import Material
-from cleaning.stages.mixed import find_mixed
+from cleaning.stages.opinions import find_opinions
 from cleaning.stages.pair_questions import pair_items, senior_items
 from cleaning.stages.photo_questions import audit_items, grid_items
 from cleaning.stages.question_context import QuestionContext, Wishes
@@ -42,7 +42,7 @@ class Planner:
             measured=material.measured,
         )
         self._audit = decide_content(material.folder.storage, findings).audit
-        self._mixed = find_mixed(material.folder)
+        self._opinions = find_opinions(material.folder)
 
     def plan(self, kind: Kind) -> Batch | None:
         """Plan the next batch of a kind; None when there is nothing to ask."""
@@ -71,7 +71,7 @@ class Planner:
             ),
             asked=Asked(self._material.folder),
             audit=self._audit,
-            mixed=self._mixed,
+            opinions=self._opinions,
         )
 
 
