@@ -1,0 +1,177 @@
+"""Checkpoints of a run: written whole or not at all, for any number of ranks to read.
+
+``checkpoints/step-000000120/`` holds files of torch.distributed.checkpoint and, written last,
+``state.json``: without it the folder is the rest of a run that died, and counts for nothing.
+What a step draws by chance is a function of seed, step and rank, and where it reads one of the
+position; so neither random generators nor readers have a state to keep.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
+from torch.distributed.checkpoint.state_dict_saver import save as write_together
+
+from facedata.errors import IntegrityError, StorageError
+from facedata.storage import Storage
+from training.partial_fc import PartialFC
+from training.sharded_rows import RowSavePlanner, RowShard
+
+MARKER = "state.json"
+_FOLDER = re.compile(r"step-(\d{9,})\Z")
+BACKBONE, OPTIMISER = "backbone.", "optimiser."
+_LAYER, _CENTRES = "class_layer.", "centres."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """Where a run is: steps done, next position in the data, and what it is trained on.
+
+    ``config`` is the configuration as plain values.
+    """
+
+    step: int
+    position: int
+    version: str
+    digest: str
+    classes: int
+    world_size: int
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """Everything that training changes."""
+
+    backbone: nn.Module
+    optimiser: torch.optim.Optimizer
+    class_layer: PartialFC
+
+
+def save(
+    output: Path, state: RunState, learned: Learned, group: distributed.ProcessGroup | None
+) -> Path:
+    """Write a checkpoint; all ranks of ``group`` together, or one process without a group.
+
+    Raises:
+        StorageError: when it cannot be written; earlier ones are untouched.
+    """
+    folder = output / "checkpoints" / f"step-{state.step:09d}"
+    layer = learned.class_layer
+    plain, sharded = split_layer(layer, state.classes)
+    tensors = {
+        **_prefixed(BACKBONE, learned.backbone.state_dict()),
+        **_prefixed(OPTIMISER, _optimiser_tensors(learned.optimiser)),
+        **plain,
+    }
+    first = group is None or distributed.get_rank(group) == 0
+    try:
+        if first:
+            _remove(folder)
+            folder.mkdir(parents=True)
+        _wait(group)
+        write_together(
+            tensors,
+            storage_writer=FileSystemWriter(folder, sync_files=True),
+            planner=RowSavePlanner(sharded),
+            process_group=group,
+            no_dist=group is None,
+        )
+    except (OSError, CheckpointException) as error:
+        reason = " ".join(str(error).split())
+        raise StorageError(
+            f"checkpoint {folder}: cannot be written ({reason:.300}); free space on the disk and "
+            "start again to resume from the one before"
+        ) from error
+    if first:
+        marker = json.dumps(asdict(state), sort_keys=True, indent=1) + "\n"
+        Storage(output).write(f"checkpoints/{folder.name}/{MARKER}", marker.encode())
+    _wait(group)
+    return folder
+
+
+def finished(output: Path) -> list[Path]:
+    """Whole checkpoints of a run, oldest first."""
+    found = [
+        (int(match[1]), path)
+        for path in (output / "checkpoints").glob("step-*")
+        if (match := _FOLDER.match(path.name)) and (path / MARKER).exists()
+    ]
+    return [path for _, path in sorted(found)]
+
+
+def prune(output: Path, keep: int) -> None:
+    """Remove all but the last ``keep`` whole checkpoints, and unfinished ones before the last."""
+    kept = finished(output)[-keep:]
+    for path in sorted((output / "checkpoints").glob("step-*")):
+        if path not in kept and kept and path.name < kept[-1].name:
+            _remove(path)
+
+
+def read_state(folder: Path) -> RunState:
+    """What a checkpoint's marker says.
+
+    Raises:
+        IntegrityError: when it is damaged.
+    """
+    try:
+        return RunState(**json.loads((folder / MARKER).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise IntegrityError(
+            f"checkpoint {folder}: {MARKER} cannot be read ({error}); remove the folder to resume "
+            "from the one before"
+        ) from error
+
+
+def split_layer(
+    layer: PartialFC, classes: int
+) -> tuple[dict[str, torch.Tensor], dict[str, RowShard]]:
+    """A class layer's tensors by their names in a checkpoint.
+
+    Returns:
+        What is the same on all ranks, and what has this rank's classes as first dimension.
+    """
+    plain, sharded = {}, {}
+    for name, tensor in layer.state_dict().items():
+        if name.startswith(_CENTRES):
+            sharded[_LAYER + name] = RowShard(
+                rows=tensor, start=layer.classes_here.start, total=classes
+            )
+        else:
+            plain[_LAYER + name] = tensor
+    return plain, sharded
+
+
+def _remove(folder: Path) -> None:
+    # Without its marker, a checkpoint that is half removed does not count.
+    (folder / MARKER).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """``<parameter number>.<name>`` → tensor; numbers of the groups come from the configuration."""
+    state: dict[int, dict[str, torch.Tensor]] = optimiser.state_dict()["state"]
+    return {
+        f"{number}.{name}": tensor
+        for number, tensors in state.items()
+        for name, tensor in tensors.items()
+        if tensor is not None
+    }
+
+
+def _prefixed(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def _wait(group: distributed.ProcessGroup | None) -> None:
+    if group is not None:
+        distributed.barrier(group)

@@ -1,0 +1,164 @@
+"""Training recipes: functions that return a whole configuration, by name in ``RECIPES``.
+
+The published ones take their values from insightface's ``recognition/arcface_torch/configs``; what
+a file there leaves open (scale 64, clipping at norm 5, decay of power 2) is in its ``train_v2.py``.
+Batches are those of the 8 GPUs that its table of results names. fp16 with loss scaling has become
+bfloat16, which needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from facedata.errors import RecipeError
+from training.config import (
+    AugmentOptions,
+    CheckpointConfig,
+    ClassLayerConfig,
+    DataConfig,
+    LoggingConfig,
+    MarginOptions,
+    ModelConfig,
+    OptimiserConfig,
+    ScheduleConfig,
+    TrainingConfig,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What to train on and where to put it: ``workspace`` (folder or URL), ``version``, ``output``.
+
+    ``digest``, when known, is checked against the version's.
+    """
+
+    workspace: str
+    version: str
+    output: str
+    digest: str | None = None
+
+
+def demo_cpu(target: Target) -> TrainingConfig:
+    """Minutes on two cores: the demo's version, a MobileFaceNet, and every augmentation a little.
+
+    AdamW and a small scale, because a few thousand images do not carry a rate of 0.1.
+    """
+    return TrainingConfig(
+        name="demo_cpu",
+        output=target.output,
+        data=_data(
+            target,
+            workers=1,
+            augment=AugmentOptions(downscale=0.1, blur=0.1, jpeg=0.1, grey=0.05),
+        ),
+        model=ModelConfig(backbone="mobilefacenet", embedding_size=128, channels_last=True),
+        class_layer=ClassLayerConfig(margin=MarginOptions(name="cosface", cosine=0.2, scale=32.0)),
+        optimiser=OptimiserConfig(name="adamw", learning_rate=2e-3, weight_decay=0.05),
+        schedule=ScheduleConfig(epochs=12.0, warmup_epochs=1.0),
+        global_batch=64,
+        device="cpu",
+        logging=LoggingConfig(every=10),
+        checkpoint=CheckpointConfig(every=100),
+    )
+
+
+def glint360k_r50(target: Target) -> TrainingConfig:
+    """IResNet-50 with CosFace 0.4 on some 360,000 identities: ``configs/glint360k_r50.py``."""
+    return TrainingConfig(
+        name="glint360k_r50",
+        output=target.output,
+        data=_data(target, workers=8),
+        model=ModelConfig(backbone="iresnet50"),
+        class_layer=ClassLayerConfig(margin=MarginOptions(name="cosface", cosine=0.4)),
+        optimiser=OptimiserConfig(learning_rate=0.1, weight_decay=1e-4),
+        schedule=ScheduleConfig(epochs=20.0),
+        global_batch=1024,
+        precision="bfloat16",
+    )
+
+
+def wf42m_r100_pfc(target: Target) -> TrainingConfig:
+    """IResNet-100, Partial FC 0.2 on two million identities: ``configs/wf42m_pfc02_r100.py``."""
+    return TrainingConfig(
+        name="wf42m_r100_pfc",
+        output=target.output,
+        data=_data(target, workers=8, verify=False),
+        model=ModelConfig(backbone="iresnet100"),
+        class_layer=ClassLayerConfig(
+            margin=MarginOptions(name="cosface", cosine=0.4), sample_rate=0.2
+        ),
+        optimiser=OptimiserConfig(learning_rate=0.1, weight_decay=5e-4),
+        schedule=ScheduleConfig(epochs=20.0),
+        global_batch=1024,
+        precision="bfloat16",
+    )
+
+
+def hundred_million(target: Target) -> TrainingConfig:
+    """A hundred million identities, on one GPU of 141 GB or many smaller ones.
+
+    No public recipe goes so far; it continues ``wf42m_r100_pfc``. 128 dimensions, centres and
+    their momentum in bfloat16 take 51 GB in all; a tenth of the negatives keeps the logits of a
+    step at 10 million columns. The batch is larger and the rate warms up, as in the public
+    recipes of batch 4096 (``configs/wf42m_pfc02_8gpus_r50_bs4k.py``), because a class comes up so
+    rarely.
+    """
+    return TrainingConfig(
+        name="hundred_million",
+        output=target.output,
+        data=_data(target, workers=12, verify=False, cache_gigabytes=1000.0),
+        model=ModelConfig(backbone="iresnet50", embedding_size=128, activation_checkpointing=True),
+        class_layer=ClassLayerConfig(
+            margin=MarginOptions(name="cosface", cosine=0.4),
+            sample_rate=0.1,
+            centre_dtype="bfloat16",
+            state_dtype="bfloat16",
+            gather_dtype="bfloat16",
+        ),
+        optimiser=OptimiserConfig(learning_rate=0.2, weight_decay=5e-4),
+        schedule=ScheduleConfig(epochs=10.0, warmup_epochs=0.5),
+        global_batch=1024,
+        precision="bfloat16",
+        checkpoint=CheckpointConfig(every=10_000, keep=1),
+    )
+
+
+def _data(
+    target: Target,
+    *,
+    workers: int,
+    verify: bool = True,
+    cache_gigabytes: float = 200.0,
+    augment: AugmentOptions | None = None,
+) -> DataConfig:
+    return DataConfig(
+        workspace=target.workspace,
+        version=target.version,
+        digest=target.digest,
+        workers=workers,
+        verify=verify,
+        cache_gigabytes=cache_gigabytes,
+        augment=augment or AugmentOptions(),
+    )
+
+
+Recipe = Callable[[Target], TrainingConfig]
+
+RECIPES: dict[str, Recipe] = {
+    "demo_cpu": demo_cpu,
+    "glint360k_r50": glint360k_r50,
+    "wf42m_r100_pfc": wf42m_r100_pfc,
+    "hundred_million": hundred_million,
+}
+
+
+def recipe(name: str, target: Target) -> TrainingConfig:
+    """The configuration that the recipe ``name`` gives for a target.
+
+    Raises:
+        RecipeError: when there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise RecipeError(f"training recipe {name!r}: not known; use one of {', '.join(RECIPES)}")
+    return RECIPES[name](target)
