@@ -21,7 +21,7 @@ from training.demo_pack.detector import Detector
 from training.demo_pack.recogniser import Centres, Recogniser
 from training.demo_pack.renders import SIDE, Floats, Image, Renders, compose_face, compose_scene
 from training.demo_pack.targets import detection_loss, make_batch, make_grid
-from training.margins import Margin, arcface
+from training.margins import FeatureNorms, MarginConfig, margin_logits
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -151,10 +151,12 @@ def fit_recogniser(
     began = time.monotonic()
     for step, (pixels, labels) in zip(range(schedule.steps), loader, strict=False):
         _set_rate(optimizer, schedule.rate_at(step))
-        margin = Margin(angle=0.35 * min(1.0, 4 * step / schedule.steps), scale=32.0)
+        margin = MarginConfig(angle=0.35 * min(1.0, 4 * step / schedule.steps), scale=32.0)
         pixels = (pixels.float() - 127.5) / 127.5
-        cosine = centres(model(pixels.contiguous(memory_format=torch.channels_last)))
-        loss = functional.cross_entropy(arcface(cosine, labels, margin), labels)
+        embeddings = model(pixels.contiguous(memory_format=torch.channels_last))
+        cosine, norms = centres(embeddings), FeatureNorms.of_batch(embeddings)
+        logits = margin_logits(cosine, labels, norms, margin)
+        loss = functional.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(learnt, 5.0)

@@ -1,0 +1,275 @@
+"""Partial FC against a plain softmax over all classes, with real processes over gloo."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from facedata.errors import RequestError
+from training import sharded_softmax
+from training.centres import CentreOptimiser
+from training.margins import FeatureNorms, MarginConfig, margin_logits, mean_and_deviation
+from training.partial_fc import PartialFC, PartialFCConfig, rows_of_rank
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(__file__).with_name("partial_fc_ranks.py")
+SMALL = PartialFCConfig(classes=50, embedding_size=8, margin=MarginConfig(angle=0.3, scale=16.0))
+Record = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with what all ranks recorded."""
+    folder = tmp_path_factory.mktemp("ranks")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(PROGRAM), str(folder)]
+    subprocess.run(command, env=environment, check=True, timeout=300)
+    return folder
+
+
+@pytest.fixture(scope="module", params=[1, 2, 4], ids=lambda size: f"{size} ranks")
+def ranks(request: pytest.FixtureRequest, recorded: Path) -> list[Record]:
+    """What every rank recorded, by rank."""
+    size = request.param
+    paths = [recorded / f"{size}-{rank}.pt" for rank in range(size)]
+    return [torch.load(path, weights_only=False) for path in paths]
+
+
+def whole(ranks: list[Record], scenario: str, when: str, name: str) -> torch.Tensor:
+    """A sharded tensor of the state, put together."""
+    return torch.cat([rank[scenario][when][name] for rank in ranks])
+
+
+def full_softmax(
+    config: PartialFCConfig, rows: torch.Tensor, labels: torch.Tensor, centres: torch.Tensor
+) -> torch.Tensor:
+    """The loss by its definition: all cosines in one matrix, torch's own cross-entropy."""
+    unit = functional.normalize(centres, dim=2)
+    cosine = torch.einsum("nd,ckd->nck", functional.normalize(rows), unit).amax(dim=2)
+    lengths = rows.norm(dim=1)
+    mean, deviation = mean_and_deviation(lengths[labels >= 0])
+    norms = FeatureNorms(values=lengths, mean=mean, deviation=deviation)
+    logits = margin_logits(cosine, labels, norms, config.margin)
+    if config.filter_similarity is not None:
+        others = ~functional.one_hot(labels.clamp(min=0), config.classes).bool()
+        logits = logits.masked_fill((cosine > config.filter_similarity) & others, -torch.inf)
+    return functional.cross_entropy(logits, labels, ignore_index=-1)
+
+
+def torch_optimiser(config: CentreOptimiser, centres: torch.Tensor) -> torch.optim.Optimizer:
+    if config.name == "adamw":
+        return torch.optim.AdamW([centres], lr=0.1, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        [centres], lr=0.1, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+
+
+@pytest.mark.parametrize("scenario", ["full", "adamw", "softmax", "adaface", "options"])
+def test_every_step_is_that_of_the_full_softmax(ranks: list[Record], scenario: str) -> None:
+    config: PartialFCConfig = ranks[0][scenario]["config"]
+    centres = whole(ranks, scenario, "before", "centres.rows").requires_grad_()
+    optimiser = torch_optimiser(config.optimiser, centres)
+    for number, step in enumerate(ranks[0][scenario]["steps"]):
+        rows = step["rows"].clone().requires_grad_()
+        loss = full_softmax(config, rows, step["labels"], centres)
+        optimiser.zero_grad()
+        loss.backward()
+        records = [rank[scenario]["steps"][number] for rank in ranks]
+        assert [record["loss"] for record in records] == pytest.approx([loss.item()] * len(ranks))
+        gradient = torch.cat([record["gradient"] for record in records]) / len(ranks)
+        torch.testing.assert_close(gradient, rows.grad, atol=1e-6, rtol=1e-5)
+        norm = centres.grad.norm().item()
+        assert [r["norm"] for r in records] == pytest.approx([norm] * len(ranks), rel=1e-5)
+        optimiser.step()
+    after = whole(ranks, scenario, "after", "centres.rows")
+    torch.testing.assert_close(after, centres.detach(), atol=1e-5, rtol=1e-5)
+
+
+def test_the_first_centres_do_not_depend_on_the_ranks(ranks: list[Record]) -> None:
+    alone = PartialFC(ranks[0]["full"]["config"])
+    assert torch.equal(whole(ranks, "full", "before", "centres.rows"), alone.centres.rows)
+
+
+def test_only_sampled_rows_and_their_momentum_change(ranks: list[Record]) -> None:
+    steps = [torch.cat([r["sampled"]["steps"][n]["sampled"] for r in ranks]) for n in (0, 1)]
+    sampled = torch.zeros(1001, dtype=torch.bool)
+    sampled[torch.cat(steps)] = True
+    before, after = (whole(ranks, "sampled", when, "centres.rows") for when in ("before", "after"))
+    assert torch.equal((before != after).any(dim=2).squeeze(1), sampled)
+    momentum = whole(ranks, "sampled", "after", "centres.momentum")
+    assert torch.equal((momentum != 0).any(dim=2).squeeze(1), sampled)
+    assert not torch.equal(*steps)
+
+
+def test_positives_are_always_sampled_and_all_ranks_sample_as_many(ranks: list[Record]) -> None:
+    for number in (0, 1):
+        steps = [rank["sampled"]["steps"][number] for rank in ranks]
+        assert {len(step["sampled"]) for step in steps} == {1001 // 10 // len(ranks)}
+        labels = steps[0]["labels"]
+        sampled = torch.cat([step["sampled"] for step in steps])
+        assert len(sampled.unique()) == len(sampled)
+        assert set(labels[labels >= 0].tolist()) <= set(sampled.tolist())
+
+
+def test_a_crowded_rank_raises_the_count_of_all(ranks: list[Record]) -> None:
+    assert [len(rank["crowded"]["sampled"]) for rank in ranks] == [16] * len(ranks)
+    assert ranks[0]["crowded"]["sampled"].tolist() == list(range(16))
+
+
+def test_a_sampled_step_is_the_softmax_over_the_sampled(ranks: list[Record]) -> None:
+    steps = [rank["sampled"]["steps"][0] for rank in ranks]
+    sampled = torch.cat([step["sampled"] for step in steps])
+    centres = whole(ranks, "sampled", "before", "centres.rows")[sampled]
+    labels = steps[0]["labels"]
+    places = torch.where(labels >= 0, torch.searchsorted(sampled, labels), -1)
+    loss = full_softmax(ranks[0]["sampled"]["config"], steps[0]["rows"], places, centres)
+    assert [step["loss"] for step in steps] == pytest.approx([loss.item()] * len(ranks))
+
+
+def test_a_saved_state_goes_on_exactly(ranks: list[Record]) -> None:
+    for rank in ranks:
+        assert torch.equal(*rank["resumed"]["sampled"])
+        went_on, loaded = rank["resumed"]["after"]
+        assert all(torch.equal(value, loaded[name]) for name, value in went_on.items())
+
+
+def test_the_mean_over_ranks_is_the_gradient_of_the_global_loss(ranks: list[Record]) -> None:
+    record = ranks[0]["parallel"]
+    weight = record["weights"]["weight"].clone().requires_grad_()
+    rows = functional.linear(record["rows"], weight, record["weights"]["bias"])
+    centres = whole(ranks, "parallel", "before", "centres.rows")
+    full_softmax(ranks[0]["full"]["config"], rows, record["labels"], centres).backward()
+    for rank in ranks:
+        torch.testing.assert_close(rank["parallel"]["gradient"], weight.grad, atol=1e-5, rtol=1e-5)
+
+
+def test_bfloat16_is_near_and_its_centres_move(ranks: list[Record]) -> None:
+    steps = [rank["low"]["steps"][0] for rank in ranks]
+    sampled = torch.cat([step["sampled"] for step in steps])
+    before = whole(ranks, "low", "before", "centres.rows")
+    labels = steps[0]["labels"]
+    places = torch.where(labels >= 0, torch.searchsorted(sampled, labels), -1)
+    config = ranks[0]["low"]["config"]
+    loss = full_softmax(config, steps[0]["rows"], places, before.float()[sampled])
+    assert [step["loss"] for step in steps] == pytest.approx([loss.item()] * len(ranks), rel=0.01)
+    after = whole(ranks, "low", "after", "centres.rows")
+    assert before.dtype == after.dtype == torch.bfloat16
+    changed = (before != after).any(dim=2).squeeze(1)
+    assert torch.equal(torch.nonzero(changed).squeeze(1), sampled)
+    assert "centres.momentum" not in ranks[0]["low"]["after"]
+
+
+def test_wrong_requests_are_refused_on_every_rank(ranks: list[Record]) -> None:
+    for rank in ranks:
+        messages = rank["refused"]
+        assert ("uneven" in messages) == (len(ranks) > 1)
+        assert "label 37 is not one of the 37 classes" in messages["label"]
+        assert "partial FC" in messages["classes"]
+        assert "there is no gradient" in messages["step"]
+
+
+@pytest.mark.parametrize(("classes", "size"), [(37, 4), (8, 8), (9, 1), (100, 7)])
+def test_ranks_share_all_classes_evenly(classes: int, size: int) -> None:
+    shares = [rows_of_rank(classes, size, rank) for rank in range(size)]
+    assert [row for share in shares for row in share] == list(range(classes))
+    assert {len(share) for share in shares} <= {classes // size, math.ceil(classes / size)}
+
+
+def test_more_ranks_than_classes_are_refused() -> None:
+    with pytest.raises(RequestError, match="4 ranks for 3 classes"):
+        rows_of_rank(3, 4, 0)
+
+
+def test_blocks_do_not_change_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, labels = torch.randn(6, 8), torch.tensor([0, 7, 7, 49, -1, 20])
+    results = []
+    for numbers in (2**20, 6 * 7):
+        monkeypatch.setattr(sharded_softmax, "_BLOCK_NUMBERS", numbers)
+        layer = PartialFC(SMALL)
+        loss = layer(rows, labels)
+        loss.backward()
+        layer.step(1.0)
+        results.append((loss.detach(), layer.centres.rows))
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_rows_without_a_class_count_for_nothing() -> None:
+    rows = torch.randn(3, 8, requires_grad=True)
+    layer = PartialFC(SMALL)
+    loss = layer(rows, torch.full((3,), -1))
+    loss.backward()
+    assert loss.item() == 0
+    assert not rows.grad.any()
+    assert layer.gradient_norm() == 0
+
+
+def test_a_lone_class_has_no_loss() -> None:
+    rows = torch.randn(3, 8, requires_grad=True)
+    loss = PartialFC(replace(SMALL, classes=1))(rows, torch.zeros(3, dtype=torch.int64))
+    loss.backward()
+    assert loss.item() == 0
+    assert not rows.grad.any()
+
+
+def test_clipping_scales_the_step() -> None:
+    rows, labels = torch.randn(4, 8), torch.tensor([1, 2, 3, 4])
+    layer = PartialFC(replace(SMALL, optimiser=CentreOptimiser(momentum=0.0, weight_decay=0.0)))
+    before = layer.centres.rows.clone()
+    layer(rows, labels).backward()
+    layer.scale_gradients(2 / layer.gradient_norm())
+    layer.step(0.5)
+    assert (layer.centres.rows - before).norm().item() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_no_gradient_is_lost_silently() -> None:
+    rows, labels = torch.randn(4, 8), torch.tensor([1, 2, 3, 4])
+    layer = PartialFC(SMALL)
+    layer(rows, labels).backward()
+    with pytest.raises(RequestError, match="call step or discard_gradients"):
+        layer(rows, labels)
+    layer.discard_gradients()
+    layer(rows, labels)
+
+
+def test_without_gradients_nothing_waits() -> None:
+    layer = PartialFC(replace(SMALL, sample_rate=0.5)).eval()
+    with torch.no_grad():
+        loss = layer(torch.randn(4, 8), torch.tensor([1, 2, 3, 4]))
+    assert torch.isfinite(loss)
+    with pytest.raises(RequestError, match="there is no gradient"):
+        layer.step(0.1)
+
+
+def test_learning_separates_classes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    faces = functional.normalize(torch.randn(50, 32, generator=generator))
+    config = replace(SMALL, embedding_size=32, sample_rate=0.3, centre_dtype="bfloat16")
+    layer = PartialFC(config)
+    for _ in range(100):
+        labels = torch.randint(0, 50, (32,), generator=generator)
+        layer(faces[labels], labels).backward()
+        layer.step(0.05)
+    centres = functional.normalize(layer.centres.rows.float().squeeze(1))
+    assert torch.equal((faces @ centres.T).argmax(dim=1), torch.arange(50))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": 0}, "classes is 0"),
+        ({"sample_rate": 0.0}, "sample_rate is 0.0"),
+        ({"filter_similarity": 2.0}, "filter_similarity is 2.0"),
+    ],
+)
+def test_bad_configurations_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        replace(SMALL, **changes)
