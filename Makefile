@@ -6,22 +6,27 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LEAN   := $(VENV)/.installed-cpu
 DEV    := $(VENV)/.installed-dev
+REVIEW := .cache/label-studio/.installed
 UV     := .cache/lock/bin/uv
+PORT   ?= 8080
 WALLS  := facedata crawlers cleaning training flows demo benchmarks
 
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format lock clean
+.PHONY: help demo test check bench format lock clean label-studio
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(LEAN) ## crawl the rendered celebrity web, clean it, release a version, say how right it was
 	$(BIN)/winnow demo
 
-test: $(DEV) ## run all tests; those skipped are named with the reason
+label-studio: $(LEAN) $(REVIEW) ## run a review server on loopback, with a user and a token (PORT=8080)
+	$(BIN)/python -m demo.label_studio --port $(PORT)
+
+test: $(DEV) $(REVIEW) ## run all tests; those skipped are named with the reason
 	$(BIN)/python -m pytest
 
 check: $(DEV) ## ruff, mypy --strict and the walls between the rooms
@@ -49,36 +54,50 @@ $(BIN)/python:
 	  { echo "Winnow needs Python 3.11 or later; name one with 'make PYTHON=python3.12 ...'" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
+# The locks are complete, and pip must not add what label-studio-sdk asks for besides: --no-deps.
 $(LEAN): requirements/cpu.txt pyproject.toml | $(BIN)/python
-	$(PIP) install -r requirements/cpu.txt
+	$(PIP) install --no-deps -r requirements/cpu.txt
 	$(PIP) install --no-deps -e .
 	@touch $@
 
-# The development lock holds every pin of the default one, so it serves `make demo` as well.
+# The development lock holds every pin of the default one, so it serves `make demo` as well. It has
+# no CUDA packages: torch is named once more, so that a CUDA build of it brings its own.
 $(DEV): requirements/dev.txt requirements/cpu.txt pyproject.toml | $(BIN)/python
-	$(PIP) install -r requirements/dev.txt
+	$(PIP) install --no-deps -r requirements/dev.txt
+	$(PIP) install "$$(grep '^torch==' requirements/dev.txt)"
 	$(PIP) install --no-deps -e .
 	@touch $(LEAN) $@
 
+# The review server shares nothing with Winnow but HTTP; it has an environment of its own.
+$(REVIEW): requirements/label-studio.txt
+	rm -rf .cache/label-studio
+	$(PYTHON) -m venv .cache/label-studio
+	.cache/label-studio/bin/python -m pip --disable-pip-version-check --quiet \
+	  install --no-deps -r requirements/label-studio.txt
+	@touch $@
+
 # --- the locks: see docs/decisions/dependencies.md -----------------------------------------------
 
-COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
+PINNING = $(UV) pip compile --universal --python-version 3.11 --upgrade --quiet \
           --no-header --no-annotate --no-emit-index-url --no-emit-find-links
-TITLE   = { echo "\# $(1)"; echo "\# Made by 'make lock' from pyproject.toml; do not edit."; cat; }
+COMPILE = $(PINNING) pyproject.toml --extra label-studio \
+          --override requirements/overrides.txt --no-emit-package opencv-python-headless
+TITLE   = { echo "\# $(1): pip install --no-deps -r requirements/$(2).txt"; \
+          echo "\# Made by 'make lock' from $(3); do not edit."; cat; }
 
 lock: SHELL := bash
 lock: .SHELLFLAGS := -euo pipefail -c
 lock: $(UV) ## pin the newest versions that pyproject.toml allows
-	$(COMPILE) | $(call TITLE,Default install on CPU: pip install -r requirements/cpu.txt) \
-	  > requirements/cpu.txt
+	$(COMPILE) | $(call TITLE,Default install on CPU,cpu,pyproject.toml) > requirements/cpu.txt
 	$(COMPILE) --constraint requirements/cpu.txt --extra train --extra s3 --extra dev \
 	  | grep -vE '^(nvidia-|cuda-|triton)' \
-	  | $(call TITLE,Development install on CPU: pip install -r requirements/dev.txt) \
-	  > requirements/dev.txt
+	  | $(call TITLE,Development install on CPU,dev,pyproject.toml) > requirements/dev.txt
 	$(COMPILE) --constraint requirements/cpu.txt --extra gpu --extra s3 \
 	  --no-emit-package onnxruntime --no-emit-package faiss-cpu \
-	  | $(call TITLE,Install on NVIDIA GPUs: pip install --no-deps -r requirements/gpu.txt) \
-	  > requirements/gpu.txt
+	  | $(call TITLE,Install on NVIDIA GPUs,gpu,pyproject.toml) > requirements/gpu.txt
+	echo 'label-studio==1.23.2' | $(PINNING) - \
+	  | $(call TITLE,The review server in an environment of its own,label-studio,the Makefile) \
+	  > requirements/label-studio.txt
 
 $(UV):
 	$(PYTHON) -m venv .cache/lock

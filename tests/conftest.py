@@ -1,9 +1,10 @@
-"""What all tests share: a Prefect of their own, and a real Prefect server for those that ask."""
+"""What all tests share: a Prefect of their own, and real servers for those that ask."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,6 +19,10 @@ from typing import Any
 
 import httpx
 import pytest
+
+from demo.label_studio import RunningServer, executable, start_server
+from demo.label_studio_home import ServerSettings
+from facedata.errors import RequestError
 
 _HOME = Path(tempfile.mkdtemp(prefix="winnow-tests-"))
 
@@ -145,3 +150,62 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
         yield server
     finally:
         running.stop()
+
+
+class LabelStudio:
+    """A Label Studio server that a test may kill and start again, with what it had stored."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.document_root = settings.document_root
+        self.token = settings.token
+        self._server: RunningServer = start_server(settings)
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    def add_user(self, email: str) -> str:
+        """Sign an annotator up; returns the annotator's token."""
+        return self._server.add_user(email, "a password of no account")
+
+    def kill(self) -> None:
+        """End the server in the middle of whatever it does."""
+        os.killpg(self._server.process.pid, signal.SIGKILL)
+        self._server.process.wait(10)
+
+    def restart(self) -> None:
+        """Start the server again, with the same address; takes about four seconds."""
+        self._server.stop()
+        self._server = start_server(self.settings)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def ask(self, method: str, path: str, token: str = "", **request: Any) -> Any:
+        """Send a request as the first user, or as the one with ``token``; returns the answer."""
+        headers = {"Authorization": f"Token {token or self.token}"}
+        url = f"{self.url}/api/{path}"
+        answer = httpx.request(method, url, headers=headers, timeout=60, **request)
+        assert answer.is_success, answer.text[:500]
+        return answer.json() if answer.content else None
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
+    """A real Label Studio server, started once for the whole session."""
+    try:
+        executable()
+    except RequestError as error:
+        pytest.skip(str(error))
+    home = tmp_path_factory.mktemp("label-studio")
+    settings = ServerSettings(
+        data_dir=home / "data",
+        port=free_port(),
+        document_root=home / "files",
+        token=secrets.token_hex(20),
+        password=secrets.token_hex(10),
+    )
+    server = LabelStudio(settings)
+    yield server
+    server.stop()

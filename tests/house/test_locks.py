@@ -13,10 +13,11 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCKS = {
-    "cpu": (),
-    "dev": ("train", "s3", "dev"),
-    "gpu": ("gpu", "s3"),
+    "cpu": ("label-studio",),
+    "dev": ("label-studio", "train", "s3", "dev"),
+    "gpu": ("label-studio", "gpu", "s3"),
 }
+SERVER = "label-studio"
 PIN = re.compile(r"^[a-z0-9-]+(\[[a-z0-9,-]+\])?==[0-9][^ ;@]*( ; .+)?$")
 
 
@@ -41,7 +42,7 @@ def wanted_by(extras: Iterable[str]) -> list[Requirement]:
     return [Requirement(line) for line in lines]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, SERVER])
 def test_every_line_is_an_exact_pin_without_an_address(lock: str) -> None:
     lines = lines_of(lock)
 
@@ -77,3 +78,16 @@ def test_only_one_onnxruntime_and_one_faiss() -> None:
     assert {"onnxruntime-gpu", "faiss-gpu"} <= gpu.keys()
     assert not {"onnxruntime", "faiss-cpu"} & gpu.keys()
     assert not {"onnxruntime-gpu", "faiss-gpu", "torch"} & default.keys()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_only_one_opencv(lock: str) -> None:
+    pins = pins_of(lock)
+
+    assert "label-studio-sdk" in pins
+    assert [name for name in pins if name.startswith("opencv")] == ["opencv-python"]
+
+
+def test_the_review_server_is_in_a_lock_of_its_own() -> None:
+    assert "label-studio" in pins_of(SERVER)
+    assert [lock for lock in LOCKS if "label-studio" in pins_of(lock)] == []

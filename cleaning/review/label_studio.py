@@ -1,0 +1,324 @@
+"""Label Studio as the review server; the one module that knows its client library.
+
+The library has typed calls for what is rare. Listing tasks goes through its HTTP client: its own
+call cannot leave fields out, and a project has up to 50,000 tasks. The Data Manager of the server
+does the filtering there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from cleaning.review.label_studio_json import (
+    Filter,
+    key_of,
+    parsed,
+    project_settings,
+    reason_of,
+    server_task,
+    task_body,
+    task_query,
+    utc,
+)
+from cleaning.review.server import JsonObject, ProjectSpec, ServerTask, TaskBody
+from facedata.errors import ProjectGoneError, RequestError, ReviewError
+
+if TYPE_CHECKING:
+    from label_studio_sdk.core.api_error import ApiError
+
+TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"
+IMPORT_SIZE = 250
+PAGE_SIZE = 1000
+ANNOTATED_PAGE_SIZE = 250
+REMOVE_SIZE = 500
+KEYS_PER_QUESTION = 100  # they travel in the address, and proxies take 8 KB of it
+OVERLAP = timedelta(seconds=5)  # a change may become visible a little after its time
+
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+_FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0
+_READ_SECONDS, _IMPORT_SECONDS = 60, 300
+_EVENTS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
+# The server applies the list to nested objects as well, so it names the annotations' fields too.
+_ANNOTATED = "id,data,updated_at,annotations,result,completed_by,lead_time,was_cancelled"
+
+T = TypeVar("T")
+
+
+def connect(url: str, token: str, patience: float = 60.0) -> LabelStudioServer:
+    """Return the server at ``url``; nothing is sent yet.
+
+    ``patience`` is for how many seconds a request that may pass is repeated. Raises
+    ``RequestError`` when the address or the token cannot be one.
+    """
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise RequestError(f"review.url: {url!r} is not an http(s) address")
+    if not token:
+        raise RequestError(
+            f"{TOKEN_VARIABLE} is not set; copy your token from Account & Settings on {url}"
+        )
+    return LabelStudioServer(url.rstrip("/"), token, patience)
+
+
+class LabelStudioServer:
+    """A ``ReviewServer``; see there for what each method promises."""
+
+    def __init__(self, url: str, token: str, patience: float) -> None:
+        from label_studio_sdk import LabelStudio
+
+        self._url = url
+        self._patience = patience
+        self._sdk = LabelStudio(base_url=url, api_key=token, timeout=_READ_SECONDS, max_retries=0)
+        self._people: dict[int, str] = {}
+
+    def version(self) -> str:
+        """Return the server's release, for example ``1.23.2``."""
+        return str(self._ask(lambda: self._read("api/version"))["release"])
+
+    # --- projects ---------------------------------------------------------------------------
+
+    def open_project(self, spec: ProjectSpec, known_id: int | None) -> int:
+        """Return the id of the project, found by id, else by title, else created."""
+        found = self._find_project(spec.title, known_id)
+        wanted = project_settings(spec)
+        if found is None:
+            return self._ask(lambda: self._make_project(spec.title, wanted))
+        project = int(found["id"])
+        changed = {name: value for name, value in wanted.items() if found.get(name) != value}
+        page = changed.pop("label_config", None)
+        if page is not None:
+            self._restore_page(project, page)
+        if changed:
+            self._ask(lambda: self._sdk.projects.update(project, **changed), project)
+        return project
+
+    def project_url(self, project: int) -> str:
+        """Where people open the project."""
+        return f"{self._url}/projects/{project}/data"
+
+    def _find_project(self, title: str, known_id: int | None) -> JsonObject | None:
+        if known_id is not None:
+            try:
+                found = self._ask(lambda: self._read(f"api/projects/{known_id}/"), known_id)
+            except ProjectGoneError:
+                found = None
+            if found is not None:
+                return dict(found)
+        return self._ask(lambda: self._titled(title))
+
+    def _titled(self, title: str) -> JsonObject | None:
+        alike = self._read("api/projects/", {"title": title, "page_size": PAGE_SIZE})["results"]
+        same = [one for one in alike if one["title"] == title]
+        return dict(min(same, key=lambda one: int(one["id"]))) if same else None
+
+    def _make_project(self, title: str, wanted: JsonObject) -> int:
+        # Looked for again: a request that died, and is repeated, may have made it.
+        found = self._titled(title)
+        return int(found["id"] if found else self._sdk.projects.create(title=title, **wanted).id)
+
+    def _restore_page(self, project: int, page: str) -> None:
+        try:
+            self._ask(lambda: self._sdk.projects.update(project, label_config=page), project)
+        except ProjectGoneError:
+            raise
+        except ReviewError as error:
+            raise ReviewError(
+                f"{self.project_url(project)}: its labelling page was edited by hand and cannot be "
+                f"put back ({error}); restore the names of its controls in the project's settings"
+            ) from error
+
+    # --- tasks ------------------------------------------------------------------------------
+
+    def task_ids(self, project: int) -> dict[str, int]:
+        """Task id of every key in the project; the first task of a key that is there twice."""
+        ids: dict[str, int] = {}
+        for task in self._pages(project, (), "id,data", PAGE_SIZE):
+            key = key_of(task)
+            if key:
+                ids.setdefault(key, int(task["id"]))
+        return ids
+
+    def add_tasks(self, project: int, tasks: Sequence[TaskBody]) -> None:
+        """Create tasks, in order, in requests of bounded size; those already there are left out.
+
+        The server is asked which keys it has before every request, and before a request is
+        repeated: one that died may have been taken.
+        """
+        for start in range(0, len(tasks), IMPORT_SIZE):
+            chunk = tasks[start : start + IMPORT_SIZE]
+            self._ask(partial(self._import_missing, project, chunk), project)
+
+    def _import_missing(self, project: int, chunk: Sequence[TaskBody]) -> None:
+        present = self._present(project, [task.key for task in chunk])
+        bodies = [task_body(task) for task in chunk if task.key not in present]
+        if bodies:
+            self._sdk.projects.import_tasks(
+                project,
+                request=bodies,
+                commit_to_project=True,
+                request_options={"timeout": _IMPORT_SECONDS},
+            )
+
+    def _present(self, project: int, keys: Sequence[str]) -> set[str]:
+        present: set[str] = set()
+        for start in range(0, len(keys), KEYS_PER_QUESTION):
+            asked = list(keys[start : start + KEYS_PER_QUESTION])
+            having: Filter = ("data.key", "in_list", "List", asked)
+            present.update(map(key_of, self._page(project, (having,), "id,data", PAGE_SIZE)))
+        return present
+
+    def replace_data(self, project: int, data: Mapping[int, JsonObject]) -> None:
+        """Give tasks other data, by task id; a task that is gone is passed over."""
+        for task, body in data.items():
+            try:
+                self._ask(partial(self._sdk.tasks.update, str(task), data=body), project)
+            except ProjectGoneError:
+                self._ask(partial(self._read, f"api/projects/{project}/"), project)
+
+    def remove_tasks(self, project: int, task_ids: Sequence[int]) -> None:
+        """Delete tasks with all that belongs to them; those that are gone are passed over."""
+        action = {"id": "delete_tasks", "project": project}
+        for start in range(0, len(task_ids), REMOVE_SIZE):
+            chosen = {"all": False, "included": list(task_ids[start : start + REMOVE_SIZE])}
+            body = {"selectedItems": chosen}
+            self._ask(partial(self._send, "POST", "api/dm/actions/", action, body), project)
+
+    def changed_tasks(self, project: int, since: str | None) -> Iterator[ServerTask]:
+        """Tasks with annotations, or that lost theirs, changed at or after ``since``, by id.
+
+        The server notes who changed a task when an annotation is made, changed or deleted, and
+        not when the task's data is replaced. Changes of the last five seconds before ``since``
+        come again.
+        """
+        filters: list[Filter] = [("updated_by", "empty", "List", "false")]
+        if since is not None:
+            start = datetime.fromisoformat(since).astimezone(UTC) - OVERLAP
+            filters.append(("updated_at", "greater_or_equal", "Datetime", utc(start)))
+        for task in self._pages(project, filters, _ANNOTATED, ANNOTATED_PAGE_SIZE):
+            if task["annotations"] or since is not None:
+                yield server_task(task, self._person)
+
+    def _person(self, user: int | None) -> str:
+        if user is None:
+            return "somebody deleted"
+        if user not in self._people:
+            users = self._ask(lambda: self._read("api/users/"))
+            self._people.update((int(one["id"]), one["email"] or one["username"]) for one in users)
+        return self._people.setdefault(user, f"user {user}")
+
+    def _pages(
+        self, project: int, filters: Sequence[Filter], fields: str, size: int
+    ) -> Iterator[JsonObject]:
+        """Tasks by id. A page starts after the last id seen: tasks may change meanwhile."""
+        last = 0
+        while True:
+            after: Filter = ("id", "greater", "Number", last)
+            wanted = (*filters, after)
+            page = self._ask(partial(self._page, project, wanted, fields, size), project)
+            yield from page
+            if len(page) < size:
+                return
+            last = int(page[-1]["id"])
+
+    def _page(
+        self, project: int, filters: Sequence[Filter], fields: str, size: int
+    ) -> list[JsonObject]:
+        asked = task_query(project, filters, fields, size)
+        tasks: list[JsonObject] = self._read("api/tasks/", asked)["tasks"]
+        return tasks
+
+    # --- files and webhooks -----------------------------------------------------------------
+
+    def serve_folder(self, project: int, folder: str) -> None:
+        """Let the server give files below ``folder`` (a path on its disk) to the annotators."""
+        storage = self._sdk.import_storage.local
+        there = self._ask(lambda: storage.list(project=project), project)
+        if any(PurePath(one.path or "") == PurePath(folder) for one in there):
+            return
+        self._ask(
+            lambda: storage.create(project=project, path=folder, title="Faces", use_blob_urls=True),
+            project,
+        )
+
+    def set_webhook(self, project: int, url: str, headers: Mapping[str, str]) -> int:
+        """Have the server post to ``url`` when an annotation changes; returns the webhook's id."""
+        return self._ask(lambda: self._replace_webhook(project, url, dict(headers)), project)
+
+    def _replace_webhook(self, project: int, url: str, headers: JsonObject) -> int:
+        for there in self._read("api/webhooks/", {"project": project}):
+            if there["url"] == url:
+                self._sdk.webhooks.delete(there["id"])
+        made = self._sdk.webhooks.create(
+            url=url,
+            project=project,
+            headers=headers,
+            actions=list(_EVENTS),
+            send_payload=True,
+            send_for_all_actions=False,
+        )
+        return int(made.id or 0)
+
+    def remove_webhook(self, webhook: int) -> None:
+        """Take a webhook back; nothing happens when it is gone."""
+        try:
+            self._ask(lambda: self._sdk.webhooks.delete(webhook), webhook)
+        except ProjectGoneError:
+            return
+
+    # --- requests ---------------------------------------------------------------------------
+
+    def _read(self, path: str, asked: JsonObject | None = None) -> Any:
+        return self._send("GET", path, asked, None)
+
+    def _send(self, method: str, path: str, asked: JsonObject | None, body: Any) -> Any:
+        from label_studio_sdk.core.api_error import ApiError
+
+        answer = self._sdk._client_wrapper.httpx_client.request(
+            path,
+            method=method,
+            params=asked,
+            json=body,
+        )
+        if not answer.is_success:
+            raise ApiError(status_code=answer.status_code, body=parsed(answer.text))
+        return answer.json()
+
+    def _ask(self, ask: Callable[[], T], project: int | None = None) -> T:
+        """Return what ``ask`` returns; repeat what may pass, and say in our words what may not."""
+        import httpx
+        from label_studio_sdk.core.api_error import ApiError
+
+        end = time.monotonic() + self._patience
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return ask()
+            except httpx.TransportError as error:
+                reason = str(error) or type(error).__name__
+            except ApiError as error:
+                if error.status_code not in _TRANSIENT:
+                    raise self._translated(error, project) from error
+                reason = f"HTTP {error.status_code} {reason_of(error.body)}".rstrip()
+            if time.monotonic() + wait > end:
+                raise ReviewError(
+                    f"Label Studio at {self._url}: cannot be reached ({reason}); start it "
+                    "(make label-studio) or check review.url"
+                )
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    def _translated(self, error: ApiError, project: int | None) -> Exception:
+        where = f"Label Studio at {self._url}"
+        if error.status_code in (401, 403):
+            return RequestError(
+                f"{where}: refuses the token in {TOKEN_VARIABLE} (HTTP {error.status_code}); "
+                "copy yours from Account & Settings there"
+            )
+        if error.status_code == 404 and project is not None:
+            return ProjectGoneError(f"{where}: project {project} is gone; push again to make it")
+        return ReviewError(f"{where}: HTTP {error.status_code}: {reason_of(error.body)}")
