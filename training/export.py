@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -66,12 +67,10 @@ def export_recogniser(backbone: nn.Module, path: Path) -> None:
     """
     model = _plain(backbone)
     try:
-        torch.onnx.export(
-            model, (torch.zeros(2, 3, SIDE, SIDE),), str(path),
-            input_names=["data"], output_names=["embedding"],
-            dynamic_axes={"data": {0: "batch"}, "embedding": {0: "batch"}}, opset_version=_OPSET,
-            dynamo=False,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # What tracing cannot follow is found by the comparison below, or does no harm.
+            warnings.simplefilter("ignore")
+            _trace(model, path)
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         raise WorkError(
             f"export of {type(model).__name__}: torch cannot write it as ONNX: "
@@ -79,6 +78,15 @@ def export_recogniser(backbone: nn.Module, path: Path) -> None:
         ) from error
     _tidy(path)
     _check_equal(model, path)
+
+
+def _trace(model: nn.Module, path: Path) -> None:
+    torch.onnx.export(
+        model, (torch.zeros(2, 3, SIDE, SIDE),), str(path),
+        input_names=["data"], output_names=["embedding"],
+        dynamic_axes={"data": {0: "batch"}, "embedding": {0: "batch"}}, opset_version=_OPSET,
+        dynamo=False,
+    )  # fmt: skip
 
 
 def _plain(backbone: nn.Module) -> nn.Module:
