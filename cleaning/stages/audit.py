@@ -118,9 +118,9 @@ def check_noise(audit: Audit | None, dataset: str) -> None:
         return
     if audit.pending:
         raise QualityError(
-            f"{dataset}: {audit.pending} of the {len(audit.photos)} audit photos have no answer "
-            f"yet, and release.max_noise is {audit.max_noise:g}; answer the audit batch, then "
-            "build again"
+            f"{dataset}: audit photos without an answer: {audit.pending} of {len(audit.photos)}, "
+            f"and release.max_noise is {audit.max_noise:g}; answer the audit batch, then build "
+            "again"
         )
     noise = audit.noise
     if noise.noise is None:
@@ -131,7 +131,7 @@ def check_noise(audit: Audit | None, dataset: str) -> None:
         )
     if noise.noise > audit.max_noise:
         raise QualityError(
-            f"{dataset}: {noise.wrong} of {noise.wrong + noise.right} audited photos are wrong, "
+            f"{dataset}: wrong photos in the audit: {noise.wrong} of {noise.wrong + noise.right}, "
             f"{interval_of(noise.noise, noise.low, noise.high)}, above release.max_noise "
             f"{audit.max_noise:g}; review the photos near the cut, or raise intra.threshold, then "
             "build again"

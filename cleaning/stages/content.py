@@ -63,7 +63,7 @@ def decide_content(storage: Storage, found: Findings) -> VersionContent:
     parent = latest_manifest(storage, name)
     log = folder.decisions()
     candidates = with_decisions(found.candidates, log)
-    pairs: list[DecidedPair] = [*_answered(candidates), *latest(log).values()]
+    pairs: list[DecidedPair] = [*own_answers(candidates), *latest(log).values()]
     merges = merge(_face_counts(found.judged.rows, parent), pairs, found.recipe.inter.pending)
     photo_log = decisions_at_release(folder.photo_decisions(), found.judged.seen)
     before = _settle(found, merges, [row for row in photo_log if row.kind != Kind.AUDIT])
@@ -88,7 +88,7 @@ def decide_content(storage: Storage, found: Findings) -> VersionContent:
     )
 
 
-def _answered(candidates: Iterable[CandidateRow]) -> list[CandidateRow]:
+def own_answers(candidates: Iterable[CandidateRow]) -> list[CandidateRow]:
     """The candidates with people's own answers; what follows from them the merge works out."""
     return [
         replace(row, decision=PENDING) if row.decided_by == INFERRED else row for row in candidates

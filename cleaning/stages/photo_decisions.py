@@ -52,13 +52,17 @@ def judge(
     earlier one saw, whatever was appended in between.
     """
     log = log[:seen]
-    judged = apply_measured(rows, [row for row in log if row.kind != Kind.AUDIT], measured)
+    decisions = [row for row in log if row.kind != Kind.AUDIT]
+    judged = apply_measured(rows, decisions, measured)
     changed = [
         [number, asdict(after)]
         for number, (before, after) in enumerate(zip(rows, judged, strict=True))
         if before != after
     ]
-    return Judged(rows=judged, changes=digest_of(changed) if changed else "", seen=len(log))
+    # Rejected faces count beyond their own row: for copies that a merge brings together.
+    rejected = sorted(rejected_faces(decisions))
+    changes = digest_of([changed, rejected]) if changed or rejected else ""
+    return Judged(rows=judged, changes=changes, seen=len(log))
 
 
 def decisions_at_release(log: Sequence[PhotoDecision], seen: int) -> list[PhotoDecision]:

@@ -101,12 +101,12 @@ def report_data(given: ReportInput) -> ReportData:
         licences=dict(Counter(image.licence for image in shipped)),
         recipe=yaml.safe_dump(given.recipe.model_dump(mode="json"), sort_keys=False),
         notes=_copy_notes(given.copies),
-        review=_review(given.review, given.candidates),
+        review=review_facts(given.review, given.candidates),
         audit=given.audit,
     )
 
 
-def _review(folder: ReviewFolder, candidates: Sequence[CandidateRow]) -> ReviewFacts | None:
+def review_facts(folder: ReviewFolder, candidates: Sequence[CandidateRow]) -> ReviewFacts | None:
     """Who decided what, None when nobody decided anything yet."""
     report = annotator_report(
         [folder.batch(name) for name in folder.batch_names()], folder.answers()

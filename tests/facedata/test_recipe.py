@@ -54,6 +54,17 @@ def test_digest_ignores_layout_and_sees_values() -> None:
         ),
         ("intra: {method: dbscan}\n", "key 'intra.method' is 'dbscan'; input should be 'average'"),
         ("shards: {max_images: 0}\n", "key 'shards.max_images' is 0; input should be greater"),
+        (
+            "release: {max_noise: 0.01}\n",
+            "key 'release' is {'max_noise': 0.01}; "
+            "max_noise needs audit: the number of photos to be looked at",
+        ),
+        ("release: {max_noise: 1, audit: 9}\n", "key 'release.max_noise' is 1; input should be"),
+        ("release: {audit: -1}\n", "key 'release.audit' is -1; input should be greater"),
+        (
+            "release: {noise: 0.1}\n",
+            "unknown key 'release.noise' with value 0.1; allowed here: max_noise, audit",
+        ),
         ("exclude: [lfw]\n", "key 'exclude' is ['lfw']; "),
     ],
 )

@@ -25,16 +25,18 @@ def test_each_count_exactly(row) -> None:
         row(6, Reason.MAIN_CLUSTER, "Bea", "Bea"),
         row(7, Reason.MAIN_CLUSTER, "Anna", "Ana"),
         row(8, Reason.SINGLE_PHOTO, "Cleo"),
+        row(9, Reason.REJECTED, "Cleo", source="grid"),
+        row(10, Reason.CONFIRMED, "Cleo", "Cleo", source="grid"),
     ]
     summary = summarise(rows)
-    assert summary.images == 8
+    assert summary.images == 10
     assert summary.outcomes == {
-        Outcome.KEPT: 4,
-        Outcome.DROPPED: 2,
+        Outcome.KEPT: 5,
+        Outcome.DROPPED: 3,
         Outcome.MOVED: 1,
         Outcome.HELD: 1,
     }
-    assert (summary.images_out, summary.identities_in, summary.identities_out) == (5, 4, 2)
+    assert (summary.images_out, summary.identities_in, summary.identities_out) == (6, 4, 3)
     assert summary.sources == (
         SourceLine(
             source="crawl",
@@ -45,6 +47,16 @@ def test_each_count_exactly(row) -> None:
             held=0,
             wrong_person=1,
             judged=1,
+        ),
+        SourceLine(
+            source="grid",
+            images=2,
+            kept=1,
+            moved=0,
+            dropped=1,
+            held=0,
+            wrong_person=1,
+            judged=2,
         ),
         SourceLine(
             source="photos",
@@ -61,7 +73,7 @@ def test_each_count_exactly(row) -> None:
         line("Ana", images=5, kept=2, moved_out=1, dropped=2, in_version=3),
         line("Anna", images=1, kept=1, merged_into="Ana"),
         line("Bea", images=1, kept=1, moved_in=1, in_version=2),
-        line("Cleo", images=1, held=1),
+        line("Cleo", images=3, kept=1, dropped=1, held=1, in_version=1),
     )
 
 

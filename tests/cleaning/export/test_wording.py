@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cleaning.export.wording import OUTCOMES, REASONS, count_of, share_of
+from cleaning.export.wording import OUTCOMES, REASONS, count_of, interval_of, public_name, share_of
 from facedata.ledger import Outcome, Reason
 
 
@@ -32,3 +32,24 @@ def test_counts_with_their_nouns() -> None:
     assert count_of(1, "photo") == "1 photo"
     assert count_of(2000, "photo") == "2,000 photos"
     assert count_of(0, "identity", "identities") == "0 identities"
+
+
+def test_an_estimate_with_its_interval() -> None:
+    assert interval_of(0.02, 0.00243, 0.0704) == "2.0 % (95 % interval 0.24 % to 7.0 %)"
+    assert interval_of(0.0, 0.0, 0.00004) == "0 % (95 % interval 0 % to < 0.01 %)"
+
+
+@pytest.mark.parametrize(
+    ("reviewer", "published"),
+    [
+        ("ana@example.org", "ana"),
+        ("ana@example.org, ben.b@mail.example.org", "ana, ben.b"),
+        ("demo truth", "demo truth"),
+        ("inferred", "inferred"),
+        ("@ana", "@ana"),
+        ("ana@example@org", "ana"),
+        ("", ""),
+    ],
+)
+def test_published_names_are_not_addresses(reviewer: str, published: str) -> None:
+    assert public_name(reviewer) == published

@@ -84,7 +84,7 @@ def measured() -> Callable[[Mapping[str, list[float]]], Measured]:
     """Makes the measurements of faces: face id → direction of its embedding."""
 
     def make(directions: Mapping[str, list[float]]) -> Measured:
-        vectors = np.array(list(directions.values()), np.float64).reshape(len(directions), -1)
+        vectors = np.array(list(directions.values()), np.float64).reshape(len(directions), 3)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         ids = list(directions)
         return Measured(

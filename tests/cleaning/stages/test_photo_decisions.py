@@ -108,11 +108,11 @@ def test_a_photo_of_an_identity_that_nobody_claims_for_it_is_moved_there(
 def test_the_confirmed_face_is_the_one_that_ships(row: Any, said: Any, measured: Any) -> None:
     rows = [row("1", "A", Reason.OUTLIER)]
     log = [said("1", "A", "right", face_id="1-1")]
-    faces = measured({"1-0": [1.0, 0.0], "1-1": [0.0, 1.0]})
+    faces = measured({"1-0": [1.0, 0.0, 0.0], "1-1": [0.0, 1.0, 0.0]})
     (shipped,) = judge(rows, log, faces).rows
     assert (shipped.face_id, shipped.det_score, shipped.similarity) == ("1-1", 0.75, 0.25)
     # Another detector found one face only: there is nothing that could ship.
-    assert judge(rows, log, measured({"1-0": [1.0, 0.0]})).rows == rows
+    assert judge(rows, log, measured({"1-0": [1.0, 0.0, 0.0]})).rows == rows
 
 
 def test_one_image_ships_once_under_an_identity(row: Any, said: Any) -> None:
@@ -129,7 +129,7 @@ def test_one_image_ships_once_under_an_identity(row: Any, said: Any) -> None:
 
 def test_what_changed_is_named_and_the_audit_waits(row: Any, said: Any, measured: Any) -> None:
     rows = [row("1", "A"), row("2", "A")]
-    faces = measured({"1-0": [1.0, 0.0], "2-0": [1.0, 0.0]})
+    faces = measured({"1-0": [1.0, 0.0, 0.0], "2-0": [1.0, 0.0, 0.0]})
     audit = said("1", "A", "wrong", Kind.AUDIT)
     nothing = judge(rows, [audit, said("2", "A", "unsure")], faces)
     assert (nothing.rows, nothing.changes, nothing.seen) == (rows, "", 2)
