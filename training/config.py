@@ -34,14 +34,15 @@ class _Strict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig(_Strict):
-    """The backbone, by its name in ``training.backbones``.
+    """The backbone, by its name in ``training.backbones``, where the options are explained.
 
-    ``activation_checkpointing`` computes activations again instead of keeping them; ``compile``
-    hands the backbone to ``torch.compile``.
+    ``compile`` hands it to ``torch.compile``.
     """
 
     backbone: str
     embedding_size: Annotated[int, Field(ge=8, le=4096)] = 512
+    dropout: Decay = 0.0
+    drop_path: Decay = 0.1
     activation_checkpointing: bool = False
     channels_last: bool = True
     compile: bool = False

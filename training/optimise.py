@@ -56,7 +56,7 @@ class ClippedLayer(Protocol):
         """The Euclidean norm over the centres of all ranks, a scalar."""
         ...
 
-    def scale_gradient(self, factor: torch.Tensor) -> None:
+    def scale_gradients(self, factor: torch.Tensor) -> None:
         """Multiply the gradient by a scalar."""
         ...
 
@@ -77,7 +77,7 @@ def clip_gradients(
     factor = torch.clamp(most / (total + _SMALL), max=1.0)
     for gradient in gradients:
         gradient.mul_(factor)
-    layer.scale_gradient(factor)
+    layer.scale_gradients(factor)
     return total
 
 

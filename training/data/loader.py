@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ class FaceBatches(Dataset[Batch | WinnowError]):
     """Spans of the sequence → batches; an error is handed back, because it must cross processes."""
 
     def __init__(self, store: ShardStore, config: LoaderConfig) -> None:
-        self._store = store
+        self.store = store
         self._config = config
         counts = [shard.images for shard in store.training_set.shards]
         self._firsts = np.cumsum([0, *counts[:-1]])
@@ -76,8 +76,8 @@ class FaceBatches(Dataset[Batch | WinnowError]):
         places = self.order.places(*span)
         images, labels = [], []
         for shard, row, key in zip(places.shard, places.row, self._keys(places), strict=True):
-            data, label = self._store.read(int(shard), int(row))
-            path = self._store.training_set.shards[shard].path
+            data, label = self.store.read(int(shard), int(row))
+            path = self.store.training_set.shards[shard].path
             image = decode_crop(data, f"image {row} of {path}")
             images.append(augment(image, self._config.augment, int(key)))
             labels.append(label)
@@ -117,7 +117,7 @@ class _Spans(Sampler[Span]):
 
 def batches(
     dataset: FaceBatches, config: LoaderConfig, share: Share, *, position: int, steps: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield a rank's batches of ``steps`` steps from a position of the sequence on.
 
     Raises:

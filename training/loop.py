@@ -1,0 +1,217 @@
+"""The training loop: one step after another, on all ranks alike, until done or told to stop."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from facedata.errors import WinnowError
+from training.beginning import plain
+from training.checkpoint import RunState, prune, save
+from training.config import TrainingConfig
+from training.data.decode import network_input
+from training.data.loader import Batch, Share, batches
+from training.data.mixing import key_of
+from training.log import LossWatch, Pace, Progress, ProgressLog, memory_mb
+from training.optimise import clip_gradients, learning_rate, set_learning_rate
+from training.prepare import BuildBackbone, Prepared, prepare
+from training.world import World
+
+
+class StopRequest:
+    """Set by SIGTERM or SIGINT: the run ends after the step it is in."""
+
+    def __init__(self) -> None:
+        self.made = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals over for the block."""
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = [signal.signal(number, self._make) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+    def _make(self, _number: int, _frame: FrameType | None) -> None:
+        self.made = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended: after ``step`` of ``steps``, with ``checkpoint`` as its last."""
+
+    step: int
+    steps: int
+    checkpoint: Path | None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.step >= self.steps
+
+
+def train(config: TrainingConfig, world: World, build: BuildBackbone) -> Ended:
+    """Train as configured, from the run's last checkpoint on if there is one.
+
+    All ranks call it together; what one of them cannot do is raised on all.
+
+    Raises:
+        RequestError: when the request cannot be carried out.
+        WorkError: when the loss is not finite, a shard or a checkpoint fails; checkpoints that
+            were written before stay good.
+    """
+    stop = StopRequest()
+    with stop.listening():
+        return _Run(config, world, prepare(config, world, build)).to_the_end(stop)
+
+
+class _Run:
+    """One rank's side of a run."""
+
+    def __init__(self, config: TrainingConfig, world: World, prepared: Prepared) -> None:
+        self._config = config
+        self._world = world
+        self._prepared = prepared
+        self._output = Path(config.output)
+        self._steps = prepared.schedule.steps
+        self._saved = prepared.first_step
+        self._checkpoint: Path | None = None
+        self._losses = LossWatch()
+        self._pace = Pace(prepared.first_step)
+        self._log = world.together(self._open_log)
+        self._gradient_norm: torch.Tensor | None = None
+
+    def to_the_end(self, stop: StopRequest) -> Ended:
+        """Take the remaining steps, or those until a stop is requested on any rank."""
+        arriving = self._batches()
+        try:
+            for step in range(self._prepared.first_step, self._steps):
+                batch, error = _next(arriving)
+                stopping, failing = self._world.any_of(stop.made, error is not None)
+                if stopping or failing:
+                    self._save(step)
+                    self._raise_everywhere(error)
+                    return Ended(step=step, steps=self._steps, checkpoint=self._checkpoint)
+                if batch is not None:
+                    self._take(step, batch)
+        finally:
+            arriving.close()
+            if self._log is not None:
+                self._log.close()
+        self._save(self._steps)
+        return Ended(step=self._steps, steps=self._steps, checkpoint=self._checkpoint)
+
+    def _take(self, step: int, batch: Batch) -> None:
+        """One step, and what is due after it."""
+        rate = learning_rate(step, self._prepared.schedule)
+        self._losses.add(self._step(step, batch, rate), step, rate)
+        done = step + 1
+        if done % self._config.logging.every == 0 or done == self._steps:
+            self._report(done, rate)
+        if done % self._config.checkpoint.every == 0:
+            self._save(done)
+
+    def _step(self, step: int, batch: Batch, rate: float) -> torch.Tensor:
+        """Train on a batch; returns its loss, a scalar."""
+        device, learned = self._world.device, self._prepared.learned
+        # Chance is a function of seed, step and rank, so that a resumed run draws the same.
+        torch.manual_seed(key_of(self._config.seed, step, self._world.rank))
+        images = network_input(batch.images.to(device, non_blocking=True))
+        labels = batch.labels.to(device, non_blocking=True)
+        half = self._config.precision == "bfloat16"
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+            loss: torch.Tensor = learned.class_layer(self._prepared.network(images), labels)
+        learned.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        if self._config.optimiser.clip_norm is not None:
+            self._gradient_norm = clip_gradients(
+                learned.backbone.parameters(),
+                learned.class_layer,
+                self._config.optimiser.clip_norm,
+            )
+        set_learning_rate(learned.optimiser, rate)
+        learned.optimiser.step()
+        learned.class_layer.step(rate)
+        return loss
+
+    def _report(self, done: int, rate: float) -> None:
+        loss = self._losses.mean()
+        if self._log is None:
+            return
+        norm = self._gradient_norm
+        self._log.add(
+            Progress(
+                step=done,
+                steps=self._steps,
+                epoch=done * self._config.global_batch / self._prepared.dataset.order.samples,
+                loss=loss,
+                learning_rate=rate,
+                gradient_norm=None if norm is None else float(norm),
+                images_per_second=self._pace.since_last(done, self._config.global_batch),
+                memory_mb=memory_mb(self._world.device),
+                eta_s=self._pace.left(done, self._steps),
+            )
+        )
+
+    def _save(self, done: int) -> None:
+        """Write a checkpoint, unless there is one of this step; never one after a bad loss."""
+        self._losses.settle()
+        if done == self._saved:
+            return
+        described = self._prepared.training_set
+        state = RunState(
+            step=done,
+            position=done * self._config.global_batch,
+            version=described.version,
+            digest=described.digest,
+            classes=described.classes,
+            world_size=self._world.size,
+            config=plain(self._config),
+        )
+        self._checkpoint = save(self._output, state, self._prepared.learned, self._world.control)
+        self._saved = done
+        if self._world.rank == 0:
+            prune(self._output, self._config.checkpoint.keep)
+
+    def _batches(self) -> Generator[Batch, None, None]:
+        first = self._prepared.first_step
+        return batches(
+            self._prepared.dataset,
+            self._prepared.loader,
+            Share(
+                global_batch=self._config.global_batch,
+                rank=self._world.rank,
+                world_size=self._world.size,
+            ),
+            position=first * self._config.global_batch,
+            steps=self._steps - first,
+        )
+
+    def _open_log(self) -> ProgressLog | None:
+        if self._world.rank > 0:
+            return None
+        return ProgressLog(self._output, tensorboard=self._config.logging.tensorboard)
+
+    def _raise_everywhere(self, error: WinnowError | None) -> None:
+        def fail() -> None:
+            if error is not None:
+                raise error
+
+        self._world.together(fail)
+
+
+def _next(arriving: Iterator[Batch]) -> tuple[Batch | None, WinnowError | None]:
+    """The next batch, or why there is none."""
+    try:
+        return next(arriving), None
+    except WinnowError as error:
+        return None, error

@@ -1,0 +1,192 @@
+"""Everything a run needs before its first step, checked so that what is wrong is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import distributed, nn
+
+from facedata.errors import RequestError
+from facedata.storage import Storage
+from facedata.versions import MANIFEST, read_manifest
+from training.beginning import find_beginning
+from training.centres import CentreOptimiser
+from training.checkpoint import Learned, finished
+from training.config import ModelConfig, TrainingConfig
+from training.data.augment import AugmentConfig
+from training.data.loader import FaceBatches, LoaderConfig
+from training.data.order import OrderConfig, steps_of
+from training.data.released import TrainingSet, check_classes, training_set
+from training.data.shards import ReadConfig, ShardStore
+from training.margins import MarginConfig
+from training.optimise import Schedule, backbone_optimiser
+from training.partial_fc import PartialFC, PartialFCConfig
+from training.restore import load
+from training.world import World
+
+_VERIFY_THREADS = 4
+BuildBackbone = Callable[[ModelConfig], nn.Module]
+"""(configuration) → module of (n, 3, 112, 112) float32 in [-1, 1] → embeddings (n, d)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A run that is ready; ``network`` is the backbone as it is called, perhaps distributed."""
+
+    training_set: TrainingSet
+    dataset: FaceBatches
+    loader: LoaderConfig
+    learned: Learned
+    network: nn.Module
+    schedule: Schedule
+    first_step: int
+
+
+def prepare(config: TrainingConfig, world: World, build: BuildBackbone) -> Prepared:
+    """Read the version, check the request, build everything, and read the checkpoint if any.
+
+    Raises:
+        RequestError: when the request cannot be carried out.
+        IntegrityError: when the version or the checkpoint is damaged.
+        StorageError: when something cannot be read.
+    """
+    described = world.from_first(lambda: _describe(config))
+    world.together(lambda: _check(config, world, described))
+    dataset = FaceBatches(ShardStore(described, _read_config(config)), _loader_config(config))
+    if config.data.verify:
+        _verify(config, world, dataset)
+    beginning = world.from_first(lambda: find_beginning(config, described))
+    learned = _build(config, world, build, described.classes)
+    if beginning.folder is not None:
+        folder, sources = beginning.folder, beginning.sources
+        rows = np.arange(described.classes) if sources is None else sources
+        world.together(lambda: load(folder, learned, rows))
+    return Prepared(
+        training_set=described,
+        dataset=dataset,
+        loader=_loader_config(config),
+        learned=learned,
+        network=_network(config.model, learned.backbone, world),
+        schedule=_schedule(config, dataset.order.samples),
+        first_step=beginning.step,
+    )
+
+
+def _build(config: TrainingConfig, world: World, build: BuildBackbone, classes: int) -> Learned:
+    """Backbone, optimiser and class layer as they are before anything is learned."""
+    torch.manual_seed(config.seed)
+    backbone = build(config.model).to(world.device)
+    group = distributed.group.WORLD if world.size > 1 else None
+    return Learned(
+        backbone=backbone,
+        optimiser=backbone_optimiser(backbone.parameters(), config.optimiser),
+        class_layer=PartialFC(_layer_config(config, classes), group, world.device),
+    )
+
+
+def _describe(config: TrainingConfig) -> TrainingSet:
+    """Read the manifest, and leave a copy with the run: later runs match their classes by it."""
+    manifest = read_manifest(Storage(config.data.workspace), config.data.version)
+    described = training_set(config.data.workspace, manifest, config.data.digest)
+    output = Storage(config.output)
+    if not output.is_local:
+        raise RequestError(
+            f"output {config.output}: checkpoints need a folder on a disk that all nodes share"
+        )
+    if not finished(Path(config.output)):
+        output.write(MANIFEST, manifest.to_json())
+    return described
+
+
+def _check(config: TrainingConfig, world: World, described: TrainingSet) -> None:
+    if world.size > described.classes:
+        raise RequestError(
+            f"version {described.version}: {described.classes} classes cannot be shared by "
+            f"{world.size} processes; start at most {described.classes}"
+        )
+    if config.global_batch % world.size:
+        raise RequestError(
+            f"global_batch is {config.global_batch}, not a multiple of the {world.size} processes; "
+            f"use {-(-config.global_batch // world.size) * world.size}, or another number of them"
+        )
+
+
+def _verify(config: TrainingConfig, world: World, dataset: FaceBatches) -> None:
+    store = dataset.store
+    mine = range(world.rank, len(store.training_set.shards), world.size)
+    seen = world.together(lambda: store.classes_seen(mine, _VERIFY_THREADS))
+    if world.control is not None:
+        votes = torch.from_numpy(seen.astype(np.uint8))
+        distributed.all_reduce(votes, op=distributed.ReduceOp.MAX, group=world.control)
+        seen = votes.numpy().astype(np.bool_)
+
+    def check() -> None:
+        manifest = read_manifest(Storage(config.data.workspace), config.data.version)
+        check_classes(manifest.version, manifest.identities, seen)
+
+    world.from_first(check)
+
+
+def _read_config(config: TrainingConfig) -> ReadConfig:
+    return ReadConfig(
+        cache=Path(config.data.cache or f"{config.output}/cache"),
+        cache_bytes=int(config.data.cache_gigabytes * 1e9),
+        attempts=config.data.read_attempts,
+        wait_seconds=config.data.retry_seconds,
+    )
+
+
+def _loader_config(config: TrainingConfig) -> LoaderConfig:
+    return LoaderConfig(
+        order=OrderConfig(seed=config.seed, block_shards=config.data.block_shards),
+        augment=AugmentConfig(**asdict(config.data.augment)),
+        workers=config.data.workers,
+        prefetch=config.data.prefetch,
+    )
+
+
+def _layer_config(config: TrainingConfig, classes: int) -> PartialFCConfig:
+    layer, optimiser = config.class_layer, config.optimiser
+    return PartialFCConfig(
+        classes=classes,
+        embedding_size=config.model.embedding_size,
+        sample_rate=layer.sample_rate,
+        margin=MarginConfig(**asdict(layer.margin)),
+        optimiser=CentreOptimiser(
+            name=optimiser.name,
+            momentum=optimiser.momentum,
+            weight_decay=optimiser.weight_decay,
+            betas=optimiser.betas,
+            state_dtype=layer.state_dtype,
+        ),
+        centre_dtype=layer.centre_dtype,
+        sub_centres=layer.sub_centres,
+        filter_similarity=layer.filter_similarity,
+        gather_dtype=layer.gather_dtype,
+        seed=config.seed,
+    )
+
+
+def _schedule(config: TrainingConfig, samples: int) -> Schedule:
+    asked = config.schedule
+    return Schedule(
+        peak=config.optimiser.learning_rate,
+        steps=asked.steps or steps_of(asked.epochs, samples, config.global_batch),
+        warmup_steps=steps_of(asked.warmup_epochs, samples, config.global_batch),
+        power=asked.power,
+    )
+
+
+def _network(config: ModelConfig, backbone: nn.Module, world: World) -> nn.Module:
+    """The backbone as it is called: compiled and distributed where asked for."""
+    network: nn.Module = torch.compile(backbone) if config.compile else backbone  # type: ignore[assignment]
+    if world.size == 1:
+        return network
+    # Every rank keeps its own running statistics; the first one's are those that are saved.
+    return nn.parallel.DistributedDataParallel(
+        network, broadcast_buffers=False, gradient_as_bucket_view=True
+    )

@@ -1,0 +1,115 @@
+"""The processes of a run: who this one is, and how all agree before they act.
+
+Under torchrun there are as many as it started; without it there is one. An error on one rank is
+raised on all of them, because a rank that goes on alone waits for ever.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from torch import distributed
+
+from facedata.errors import RequestError, WinnowError
+
+_PATIENCE = timedelta(minutes=30)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """This process among ``size``; ``control`` is a gloo group for small talk, None when alone."""
+
+    rank: int
+    size: int
+    device: torch.device
+    control: distributed.ProcessGroup | None
+
+    def any_of(self, *flags: bool) -> tuple[bool, ...]:
+        """Whether each flag is set on any rank; all ranks together."""
+        if self.control is None:
+            return flags
+        votes = torch.tensor(flags, dtype=torch.uint8)
+        distributed.all_reduce(votes, op=distributed.ReduceOp.MAX, group=self.control)
+        return tuple(bool(vote) for vote in votes)
+
+    def together(self, work: Callable[[], T]) -> T:
+        """Do ``work`` on every rank; the first rank's error is raised on all of them."""
+        result, error = _attempt(work)
+        for other in self._everyones(error):
+            if other is not None:
+                raise other
+        return result[0]
+
+    def from_first(self, work: Callable[[], T]) -> T:
+        """Do ``work`` on rank 0 alone; its result, or its error, is every rank's."""
+        answer = _attempt(work) if self.rank == 0 else ([], None)
+        if self.control is not None:
+            box: list[tuple[list[T], WinnowError | None]] = [answer]
+            distributed.broadcast_object_list(box, src=0, group=self.control)
+            answer = box[0]
+        result, error = answer
+        if error is not None:
+            raise error
+        return result[0]
+
+    def _everyones(self, error: WinnowError | None) -> list[WinnowError | None]:
+        if self.control is None:
+            return [error]
+        errors: list[WinnowError | None] = [None] * self.size
+        distributed.all_gather_object(errors, error, group=self.control)
+        return errors
+
+
+def _attempt(work: Callable[[], T]) -> tuple[list[T], WinnowError | None]:
+    try:
+        return [work()], None
+    except WinnowError as error:
+        return [], error
+
+
+@contextmanager
+def joined_world(device_name: str) -> Iterator[World]:
+    """Join the processes that torchrun started; leave them at the end of the block.
+
+    Raises:
+        RequestError: when ``cuda`` is asked for and this process has no GPU of its own.
+    """
+    device = _device(device_name, int(os.environ.get("LOCAL_RANK", "0")))
+    if "WORLD_SIZE" not in os.environ:
+        yield World(rank=0, size=1, device=device, control=None)
+        return
+    if device.type == "cuda":
+        distributed.init_process_group("nccl", timeout=_PATIENCE, device_id=device)
+    else:
+        distributed.init_process_group("gloo", timeout=_PATIENCE)
+    try:
+        yield World(
+            rank=distributed.get_rank(),
+            size=distributed.get_world_size(),
+            device=device,
+            control=distributed.new_group(backend="gloo", timeout=_PATIENCE),
+        )
+    finally:
+        distributed.destroy_process_group()
+
+
+def _device(name: str, local_rank: int) -> torch.device:
+    if name == "cpu":
+        return torch.device("cpu")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if local_rank >= found:
+        raise RequestError(
+            f"device cuda: process {local_rank + 1} of this machine needs a GPU of its own, found "
+            f"{found}; start {found or 'no'} processes, or set device: cpu"
+        )
+    device = torch.device("cuda", local_rank)
+    torch.cuda.set_device(device)
+    return device
