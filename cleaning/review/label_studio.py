@@ -286,7 +286,13 @@ class LabelStudioServer:
         )
         if not answer.is_success:
             raise ApiError(status_code=answer.status_code, body=parsed(answer.text))
-        return answer.json()
+        found = parsed(answer.text)
+        if isinstance(found, str):
+            raise ReviewError(
+                f"Label Studio at {self._url}: answers with a page where JSON is due; check "
+                "review.url"
+            )
+        return found
 
     def _ask(self, ask: Callable[[], T], project: int | None = None) -> T:
         """Return what ``ask`` returns; repeat what may pass, and say in our words what may not."""
@@ -321,4 +327,5 @@ class LabelStudioServer:
             )
         if error.status_code == 404 and project is not None:
             return ProjectGoneError(f"{where}: project {project} is gone; push again to make it")
-        return ReviewError(f"{where}: HTTP {error.status_code}: {reason_of(error.body)}")
+        reason = reason_of(error.body) or "no reason given; check review.url"
+        return ReviewError(f"{where}: HTTP {error.status_code}: {reason}")

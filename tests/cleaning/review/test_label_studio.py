@@ -300,6 +300,13 @@ def test_a_server_that_is_not_there() -> None:
     assert str(caught.value).endswith("start it (make label-studio) or check review.url")
 
 
+def test_another_kind_of_server(label_studio: Any) -> None:
+    elsewhere = label_studio.url + "/user/login?next="
+
+    with pytest.raises(ReviewError, match=r"check review\.url$"):
+        connect(elsewhere, label_studio.token).version()
+
+
 def test_what_the_server_refuses_is_said_in_one_line(server: LabelStudioServer) -> None:
     with pytest.raises(ReviewError, match="HTTP 400: title: Ensure this field has") as caught:
         server.open_project(spec("ab"), None)
