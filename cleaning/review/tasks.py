@@ -25,22 +25,28 @@ PHOTO_KEYS = "123456789qwertyuio"
 
 _LAYOUT = 1  # another layout of the sheets needs other names
 
-_KEYS = (
-    "Submit with Ctrl+Enter (Command+Enter on a Mac), or with Enter where the server is set up so."
-)
 _PAIRS = (
-    "Are the people in the two galleries one person? S: same, D: different, F: unsure. "
-    "1 or 2: the left or right gallery itself shows several people."
+    "<p>Are the people in the two galleries one person?</p><ul><li><b>S</b> same</li>"
+    "<li><b>D</b> different</li><li><b>F</b> unsure</li><li><b>1</b>, <b>2</b> the left or right "
+    "gallery itself shows several people</li></ul>"
 )
 _INSTRUCTIONS = {
     Kind.PAIRS: _PAIRS,
     Kind.SENIOR: _PAIRS,
     Kind.PHOTOS: (
-        "Click every photo that does not show the person at the top, or press its key. "
-        "F: unsure about the whole page. With nothing marked, all photos are right."
+        "<p>Click every photo that does not show the person at the top, or press its key; "
+        "once more takes the mark away. With nothing marked, all photos are right.</p>"
+        "<ul><li><b>F</b> unsure about the whole page</li></ul>"
     ),
-    Kind.AUDIT: "Does the photo show the person in the gallery? S: right, D: wrong, F: unsure.",
+    Kind.AUDIT: (
+        "<p>Does the photo show the person in the gallery?</p><ul><li><b>S</b> right</li>"
+        "<li><b>D</b> wrong</li><li><b>F</b> unsure</li></ul>"
+    ),
 }
+_SUBMIT = (
+    "<p>Then submit: <b>Ctrl+Enter</b>, <b>Command+Enter</b> on a Mac, or just <b>Enter</b> where "
+    "the server is set up so.</p>"
+)
 _CONFIGS = {
     Kind.PAIRS: "pairs",
     Kind.SENIOR: "pairs",
@@ -54,7 +60,7 @@ def project_spec(kind: Kind, title: str, overlap: int) -> ProjectSpec:
     return ProjectSpec(
         title=title,
         label_config=pages.label_config(_CONFIGS[kind]),
-        instruction=f"{_INSTRUCTIONS[kind]} {_KEYS}",
+        instruction=_INSTRUCTIONS[kind] + _SUBMIT,
         overlap=overlap,
         allow_empty=kind == Kind.PHOTOS,
     )

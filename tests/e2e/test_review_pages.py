@@ -26,7 +26,8 @@ from demo.label_studio import EMAIL
 from demo.photo import render_photo
 from facedata.review import Kind
 
-LAPTOPS = [(1366, 768), (1440, 900)]
+# The third is what a browser's own bars leave of the first.
+WINDOWS = [(1366, 768), (1440, 900), (1366, 650)]
 FACES_EACH = 14
 DOCS = Path(__file__).parents[2] / "docs" / "images"
 IMAGES = "people/review/images"
@@ -58,7 +59,7 @@ def side(number: int, name: str, count: int = 12) -> Side:
     )
 
 
-def pair(place: int, a: Side, b: Side) -> PairItem:
+def pair(place: int, a: Side, b: Side, earlier: str = "") -> PairItem:
     return PairItem(
         key=f"pair-{place}",
         a=a,
@@ -69,6 +70,7 @@ def pair(place: int, a: Side, b: Side) -> PairItem:
         centroid_similarity=0.48 - 0.04 * place,
         close_pairs=23 - 7 * place,
         chance_same=0.74 - 0.2 * place,
+        earlier=earlier,
     )
 
 
@@ -87,7 +89,7 @@ def grid(place: int, number: int, name: str) -> GridItem:
 
 PAIRS: list[Item] = [
     pair(0, side(3, "Ana Brightwater"), side(4, "Eva Brightwater")),
-    pair(1, side(0, "Zoë O’Malley"), side(1, "Leyla <Marsh>", count=3)),
+    pair(1, side(0, "Zoë O’Malley"), side(1, "Leyla <Marsh>", count=3), "Kim said same. " * 9),
     pair(2, side(2, "Noé Lindqvist", count=7), side(1, "A name so long that " * 5, count=1)),
 ]
 GRIDS: list[Item] = [grid(0, 0, "Zoë O’Malley"), grid(1, 1, "Leyla Marsh"), grid(2, 2, "Noé")]
@@ -154,7 +156,7 @@ def page(label_studio: Any) -> Iterator[Any]:
     with playwright.sync_playwright() as started:
         quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = started.chromium.launch(executable_path=chromium, args=quiet)
-        width, height = LAPTOPS[0]
+        width, height = WINDOWS[0]
         opened = browser.new_page(viewport={"width": width, "height": height})
         opened.set_default_timeout(20_000)
         opened.goto(f"{label_studio.url}/user/login/")
@@ -186,10 +188,11 @@ def keep(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any, str], None]
 def start_labelling(page: Any, opened: Opened) -> None:
     page.goto(f"{opened.url}?labeling=1")
     page.wait_for_selector(".w-page img")
-    dialog = page.locator(".ant-modal-close, .lsf-modal__close, [class*=modal] button")
-    if dialog.count():
-        dialog.first.click()
-        page.wait_for_timeout(500)
+    # The instructions are in front of the page until they are closed.
+    heading = page.get_by_text("Labeling Instructions")
+    heading.wait_for()
+    page.locator("[class*=modal] button").first.click()
+    heading.wait_for(state="hidden")
     ready(page)
 
 
@@ -241,13 +244,13 @@ def outside(page: Any, selector: str) -> list[str]:
 
 
 def assert_all_visible(page: Any, pictures: int, answers: int) -> None:
-    for width, height in LAPTOPS:
+    for width, height in WINDOWS:
         page.set_viewport_size({"width": width, "height": height})
         assert page.locator(".w-page img").count() == pictures
         assert page.locator(".w-page label").count() == answers
         assert outside(page, ".w-page img, .w-page label, .w-page input[name=note]") == []
         assert page.locator(".lsf-tabs-panel:visible").count() == 0
-    page.set_viewport_size({"width": LAPTOPS[0][0], "height": LAPTOPS[0][1]})
+    page.set_viewport_size({"width": WINDOWS[0][0], "height": WINDOWS[0][1]})
 
 
 def test_pairs(page: Any, open_project: Any, keep: Any) -> None:
