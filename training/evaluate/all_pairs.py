@@ -87,7 +87,8 @@ class _Scan:
         """``look`` at each block of pairs, from several threads; ``number`` counts the passes."""
         total = len(self.comparison.probes)
         # Few faces are still spread over all threads.
-        height = max(1, min(self.backend.stripe, -(-total // (4 * self.work.threads))))
+        parts = 4 * self.work.threads if self.work.threads > 1 else 1
+        height = min(self.backend.stripe, -(-total // parts))
         starts = range(0, total, height)
 
         def one(start: int) -> None:
