@@ -23,7 +23,7 @@ _FREE_TO_CHANGE = frozenset(
 )
 _FREE_IN_DATA = frozenset(
     {"workspace", "verify", "workers", "prefetch", "cache", "cache_gigabytes", "read_attempts",
-     "retry_seconds", "digest"}
+     "retry_seconds", "digest", "decode"}
 )  # fmt: skip
 _FREE_IN_MODEL = frozenset({"activation_checkpointing", "channels_last", "compile"})
 

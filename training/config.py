@@ -67,7 +67,8 @@ class DataConfig(_Strict):
     ``cache`` is a folder on a local disk (default: ``cache`` below the run's output) for indices,
     and for remote shards up to ``cache_gigabytes``. ``verify`` reads every shard once before the
     first step, compares its sha256 and looks for classes without images; without it, remote shards
-    are still checked as they arrive, local ones are not.
+    are still checked as they arrive, local ones are not. ``decode: gpu`` uses nvJPEG through
+    torchvision and can only mirror; JPEG shards only.
     """
 
     workspace: str
@@ -77,6 +78,7 @@ class DataConfig(_Strict):
     block_shards: Annotated[int, Field(ge=1, le=64)] = 16
     workers: Annotated[int, Field(ge=0)] = 4
     prefetch: Count = 4
+    decode: Literal["cpu", "gpu"] = "cpu"
     cache: str | None = None
     cache_gigabytes: Positive = 200.0
     read_attempts: Count = 5

@@ -16,7 +16,7 @@ from training.beginning import plain
 from training.checkpoint import RunState, prune, save
 from training.config import TrainingConfig
 from training.data.decode import network_input
-from training.data.loader import Batch, Share, batches
+from training.data.loader import AnyBatch, Share, batches, on_device
 from training.data.mixing import key_of
 from training.log import LossWatch, Pace, Progress, ProgressLog, memory_mb
 from training.optimise import clip_gradients, learning_rate, set_learning_rate
@@ -110,7 +110,7 @@ class _Run:
         self._save(self._steps)
         return Ended(step=self._steps, steps=self._steps, checkpoint=self._checkpoint)
 
-    def _take(self, step: int, batch: Batch) -> None:
+    def _take(self, step: int, batch: AnyBatch) -> None:
         """One step, and what is due after it."""
         rate = learning_rate(step, self._prepared.schedule)
         self._losses.add(self._step(step, batch, rate), step, rate)
@@ -120,16 +120,16 @@ class _Run:
         if done % self._config.checkpoint.every == 0:
             self._save(done)
 
-    def _step(self, step: int, batch: Batch, rate: float) -> torch.Tensor:
+    def _step(self, step: int, batch: AnyBatch, rate: float) -> torch.Tensor:
         """Train on a batch; returns its loss, a scalar."""
         device, learned = self._world.device, self._prepared.learned
         # Chance is a function of seed, step and rank, so that a resumed run draws the same.
         torch.manual_seed(key_of(self._config.seed, step, self._world.rank))
-        images = network_input(batch.images.to(device, non_blocking=True))
-        labels = batch.labels.to(device, non_blocking=True)
+        moved = on_device(batch, device)
+        images = network_input(moved.images)
         half = self._config.precision == "bfloat16"
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-            loss: torch.Tensor = learned.class_layer(self._prepared.network(images), labels)
+            loss: torch.Tensor = learned.class_layer(self._prepared.network(images), moved.labels)
         learned.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if self._config.optimiser.clip_norm is not None:
@@ -182,7 +182,7 @@ class _Run:
         if self._world.rank == 0:
             prune(self._output, self._config.checkpoint.keep)
 
-    def _batches(self) -> Generator[Batch, None, None]:
+    def _batches(self) -> Generator[AnyBatch, None, None]:
         first = self._prepared.first_step
         return batches(
             self._prepared.dataset,
@@ -209,7 +209,7 @@ class _Run:
         self._world.together(fail)
 
 
-def _next(arriving: Iterator[Batch]) -> tuple[Batch | None, WinnowError | None]:
+def _next(arriving: Iterator[AnyBatch]) -> tuple[AnyBatch | None, WinnowError | None]:
     """The next batch, or why there is none."""
     try:
         return next(arriving), None

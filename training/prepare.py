@@ -18,6 +18,7 @@ from training.centres import CentreOptimiser
 from training.checkpoint import Learned, finished
 from training.config import ModelConfig, TrainingConfig
 from training.data.augment import AugmentConfig
+from training.data.decode import gpu_decoder
 from training.data.loader import FaceBatches, LoaderConfig
 from training.data.order import OrderConfig, steps_of
 from training.data.released import TrainingSet, check_classes, training_set
@@ -113,6 +114,21 @@ def _check(config: TrainingConfig, world: World, described: TrainingSet) -> None
             f"global_batch is {config.global_batch}, not a multiple of the {world.size} processes; "
             f"use {-(-config.global_batch // world.size) * world.size}, or another number of them"
         )
+    if config.data.decode == "gpu":
+        _check_gpu_decode(config)
+
+
+def _check_gpu_decode(config: TrainingConfig) -> None:
+    if config.device != "cuda":
+        raise RequestError("data.decode is gpu, device is cpu; set data.decode: cpu")
+    asked = asdict(config.data.augment)
+    changes = [name for name, chance in asked.items() if chance > 0 and name != "flip"]
+    if changes:
+        raise RequestError(
+            f"data.decode is gpu, data.augment.{changes[0]} is {asked[changes[0]]}; only flip is "
+            "done there: set data.decode: cpu, or leave the others at 0"
+        )
+    gpu_decoder()
 
 
 def _verify(config: TrainingConfig, world: World, dataset: FaceBatches) -> None:
@@ -146,6 +162,7 @@ def _loader_config(config: TrainingConfig) -> LoaderConfig:
         augment=AugmentConfig(**asdict(config.data.augment)),
         workers=config.data.workers,
         prefetch=config.data.prefetch,
+        decode=config.data.decode == "cpu",
     )
 
 

@@ -22,6 +22,7 @@ from facedata.errors import IntegrityError, RequestError
 from facedata.versions import Manifest
 from training.checkpoint import finished, read_state
 from training.config import (
+    AugmentOptions,
     CheckpointConfig,
     ClassLayerConfig,
     DataConfig,
@@ -415,6 +416,19 @@ class TestRefused:
             RequestError, match=r"holds a run with global_batch 12, .* says 24; use"
         ):
             train(changed, ALONE, build)
+
+    def test_decoding_on_a_gpu_that_is_not_used(self, config: TrainingConfig) -> None:
+        asked = replace(config, data=replace(config.data, decode="gpu"))
+
+        with pytest.raises(RequestError, match=r"data\.decode is gpu, device is cpu"):
+            prepare(asked, ALONE, build)
+
+    def test_decoding_on_a_gpu_with_blur(self, config: TrainingConfig) -> None:
+        augment = AugmentOptions(blur=0.5)
+        data = replace(config.data, decode="gpu", augment=augment)
+
+        with pytest.raises(RequestError, match=r"data\.augment\.blur is 0\.5; only flip is done"):
+            prepare(replace(config, data=data, device="cuda"), ALONE, build)
 
     def test_nothing_to_start_from(self, config: TrainingConfig, tmp_path: Path) -> None:
         asked = replace(config, checkpoint=CheckpointConfig(initial=str(tmp_path)))

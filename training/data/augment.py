@@ -39,11 +39,20 @@ def augment(image: Image, config: AugmentConfig, key: int) -> Image:
     The order is that of a picture's life: mirrored, small, out of focus, without colour, copied.
     """
     chances = (config.flip, config.downscale, config.blur, config.grey, config.jpeg)
-    drawn = uniforms(2 * len(chances), key).reshape(-1, 2)
-    for change, chance, (lot, strength) in zip(_CHANGES, chances, drawn, strict=True):
+    for change, chance, (lot, strength) in zip(_CHANGES, chances, _draw(key), strict=True):
         if lot < chance:
             image = change(image, float(strength))
     return image
+
+
+def is_mirrored(config: AugmentConfig, key: int) -> bool:
+    """Whether ``augment`` mirrors the image of this key."""
+    return bool(_draw(key)[0, 0] < config.flip)
+
+
+def _draw(key: int) -> NDArray[np.float64]:
+    """A lot and a strength in [0, 1) for each change."""
+    return uniforms(2 * len(_CHANGES), key).reshape(-1, 2)
 
 
 def _flip(image: Image, _strength: float) -> Image:

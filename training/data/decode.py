@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facedata.errors import IntegrityError
+from facedata.errors import IntegrityError, RequestError
 
 SIDE = 112
 """Width and height of an aligned crop, in pixels."""
@@ -31,6 +35,55 @@ def decode_crop(data: bytes, origin: str) -> NDArray[np.uint8]:
             "train on a released version, whose crops are aligned"
         )
     return np.asarray(pixels, dtype=np.uint8)
+
+
+def gpu_decoder() -> Any:
+    """torchvision's ``io``, whose ``decode_jpeg`` is NVIDIA's nvJPEG on a GPU.
+
+    Raises:
+        RequestError: when torchvision is not installed, or cannot be loaded beside this torch.
+    """
+    try:
+        return importlib.import_module("torchvision.io")
+    except (ImportError, RuntimeError, OSError) as error:
+        raise RequestError(
+            f"data.decode gpu: torchvision cannot be used ({error}); install the one that belongs "
+            "to this torch, or set data.decode: cpu"
+        ) from error
+
+
+def decode_on(
+    device: torch.device, encoded: Sequence[torch.Tensor], mirrored: torch.Tensor
+) -> torch.Tensor:
+    """Decode JPEG crops on a device, all at once.
+
+    Args:
+        device: where; nvJPEG is used on a GPU.
+        encoded: of each crop the bytes, (length,) uint8.
+        mirrored: (n,) bool, which of them to turn over.
+
+    Returns:
+        (n, 112, 112, 3) uint8, RGB, on the device.
+
+    Raises:
+        IntegrityError: when one is no JPEG, or not an aligned crop by its size.
+    """
+    io = gpu_decoder()
+    try:
+        images = io.decode_jpeg(list(encoded), mode=io.ImageReadMode.RGB, device=device)
+        crops: torch.Tensor = torch.stack(images)
+    except RuntimeError as error:
+        raise IntegrityError(
+            f"a batch of {len(encoded)} crops cannot be decoded ({error}); data.decode: cpu names "
+            "the one that is no JPEG"
+        ) from error
+    if crops.shape[2:] != (SIDE, SIDE):
+        raise IntegrityError(
+            f"crops of {crops.shape[3]}×{crops.shape[2]} pixels, expected {SIDE}×{SIDE}; "
+            "train on a released version, whose crops are aligned"
+        )
+    mask = mirrored.to(device).view(-1, 1, 1, 1)
+    return torch.where(mask, crops.flip(3), crops).permute(0, 2, 3, 1)
 
 
 def network_input(images: torch.Tensor) -> torch.Tensor:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from facedata.errors import WinnowError
-from training.data.augment import AugmentConfig, augment
-from training.data.decode import decode_crop
+from training.data.augment import AugmentConfig, augment, is_mirrored
+from training.data.decode import decode_crop, decode_on
 from training.data.mixing import key_of, mixed
 from training.data.order import OrderConfig, Places, SampleOrder, rank_span
 from training.data.shards import ShardStore
@@ -27,12 +27,16 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoaderConfig:
-    """How a rank reads: ``workers`` processes (0: none), each ``prefetch`` batches ahead."""
+    """How a rank reads: ``workers`` processes (0: none), each ``prefetch`` batches ahead.
+
+    Without ``decode`` they hand on the bytes, and of the augmentations only who is mirrored.
+    """
 
     order: OrderConfig
     augment: AugmentConfig
     workers: int = 4
     prefetch: int = 4
+    decode: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,24 @@ class Batch:
         return Batch(images=self.images.pin_memory(), labels=self.labels.pin_memory())
 
 
-class FaceBatches(Dataset[Batch | WinnowError]):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedBatch:
+    """Crops that are still to be decoded, on the GPU; see ``decode.decode_on``.
+
+    ``encoded`` (bytes,) uint8 is all of them one after another, ``lengths`` (n,) int64 of each.
+    One tensor, because each takes a file descriptor on its way between processes.
+    """
+
+    encoded: torch.Tensor
+    lengths: torch.Tensor
+    mirrored: torch.Tensor
+    labels: torch.Tensor
+
+
+AnyBatch = Batch | EncodedBatch
+
+
+class FaceBatches(Dataset[AnyBatch | WinnowError]):
     """Spans of the sequence → batches; an error is handed back, because it must cross processes."""
 
     def __init__(self, store: ShardStore, config: LoaderConfig) -> None:
@@ -66,14 +87,14 @@ class FaceBatches(Dataset[Batch | WinnowError]):
         self._firsts = np.cumsum([0, *counts[:-1]])
         self.order = SampleOrder(counts, config.order)
 
-    def __getitem__(self, span: Span) -> Batch | WinnowError:
+    def __getitem__(self, span: Span) -> AnyBatch | WinnowError:
         try:
-            return self._batch(span)
+            places = self.order.places(*span)
+            return self._decoded(places) if self._config.decode else self._encoded(places)
         except WinnowError as error:
             return error
 
-    def _batch(self, span: Span) -> Batch:
-        places = self.order.places(*span)
+    def _decoded(self, places: Places) -> Batch:
         images, labels = [], []
         for shard, row, key in zip(places.shard, places.row, self._keys(places), strict=True):
             data, label = self.store.read(int(shard), int(row))
@@ -84,6 +105,19 @@ class FaceBatches(Dataset[Batch | WinnowError]):
         return Batch(
             images=torch.from_numpy(np.stack(images)),
             labels=torch.tensor(labels, dtype=torch.int64),
+        )
+
+    def _encoded(self, places: Places) -> EncodedBatch:
+        read = [
+            self.store.read(int(shard), int(row))
+            for shard, row in zip(places.shard, places.row, strict=True)
+        ]
+        mirrored = [is_mirrored(self._config.augment, int(key)) for key in self._keys(places)]
+        return EncodedBatch(
+            encoded=torch.frombuffer(bytearray().join(data for data, _ in read), dtype=torch.uint8),
+            lengths=torch.tensor([len(data) for data, _ in read], dtype=torch.int64),
+            mirrored=torch.tensor(mirrored),
+            labels=torch.tensor([label for _, label in read], dtype=torch.int64),
         )
 
     def _keys(self, places: Places) -> NDArray[np.uint64]:
@@ -117,14 +151,14 @@ class _Spans(Sampler[Span]):
 
 def batches(
     dataset: FaceBatches, config: LoaderConfig, share: Share, *, position: int, steps: int
-) -> Generator[Batch, None, None]:
+) -> Generator[AnyBatch, None, None]:
     """Yield a rank's batches of ``steps`` steps from a position of the sequence on.
 
     Raises:
         StorageError: when a shard cannot be read, after all attempts.
         IntegrityError: when a shard or an image is not what it should be.
     """
-    loader: DataLoader[Batch | WinnowError] = DataLoader(
+    loader: DataLoader[AnyBatch | WinnowError] = DataLoader(
         dataset,
         batch_size=None,
         sampler=_Spans(share, position, steps),
@@ -138,6 +172,19 @@ def batches(
         if isinstance(batch, WinnowError):
             raise batch
         yield batch
+
+
+def on_device(batch: AnyBatch, device: torch.device) -> Batch:
+    """Bring a batch to where it is trained on, decoding it there if it is not yet.
+
+    Raises:
+        IntegrityError: when an image of an encoded batch is not what it should be.
+    """
+    labels = batch.labels.to(device, non_blocking=True)
+    if isinstance(batch, Batch):
+        return Batch(images=batch.images.to(device, non_blocking=True), labels=labels)
+    crops = torch.split(batch.encoded, batch.lengths.tolist())
+    return Batch(images=decode_on(device, crops, batch.mirrored), labels=labels)
 
 
 def _unchanged(item: Any) -> Any:

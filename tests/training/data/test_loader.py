@@ -8,10 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from facedata.errors import IntegrityError, StorageError
+from facedata.errors import IntegrityError, RequestError, StorageError
 from facedata.versions import Manifest
 from training.data.augment import AugmentConfig
-from training.data.loader import Batch, FaceBatches, LoaderConfig, Share, batches
+from training.data.decode import decode_crop, gpu_decoder
+from training.data.loader import (
+    Batch,
+    EncodedBatch,
+    FaceBatches,
+    LoaderConfig,
+    Share,
+    batches,
+    on_device,
+)
 from training.data.order import OrderConfig
 from training.data.released import training_set
 from training.data.shards import ReadConfig, ShardStore
@@ -94,6 +103,37 @@ def test_epochs_are_augmented_differently(dataset: FaceBatches) -> None:
 
     assert len(first) == 40
     assert first != second
+
+
+def test_encoded_batches_hold_the_same_crops(dataset: FaceBatches) -> None:
+    config = replace(CONFIG, augment=AugmentConfig(flip=0.5), decode=False)
+    decoded = FaceBatches(dataset.store, replace(config, decode=True))[0, BATCH]
+
+    found = FaceBatches(dataset.store, config)[0, BATCH]
+
+    assert isinstance(decoded, Batch)
+    assert isinstance(found, EncodedBatch)
+    assert torch.equal(found.labels, decoded.labels)
+    assert 0 < int(found.mirrored.sum()) < BATCH
+    crops = found.encoded.split(found.lengths.tolist())
+    for data, mirrored, image in zip(crops, found.mirrored, decoded.images, strict=True):
+        crop = torch.from_numpy(decode_crop(data.numpy().tobytes(), "crop"))
+        assert torch.equal(crop.flip(1) if mirrored else crop, image)
+
+
+def test_torchvision_decodes_the_same_crops(dataset: FaceBatches) -> None:
+    try:
+        gpu_decoder()
+    except RequestError as error:
+        pytest.skip(str(error))
+    config = replace(CONFIG, augment=AugmentConfig(flip=0.5), decode=False)
+    encoded = FaceBatches(dataset.store, config)[0, BATCH]
+    decoded = FaceBatches(dataset.store, replace(config, decode=True))[0, BATCH]
+
+    found = on_device(encoded, torch.device("cpu"))
+
+    assert torch.equal(found.labels, decoded.labels)
+    assert (found.images.int() - decoded.images.int()).abs().max() <= 4
 
 
 @pytest.mark.parametrize("workers", [0, 2])

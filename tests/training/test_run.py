@@ -1,0 +1,90 @@
+"""The command as it is started: by torchrun on two processes, and alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.checkpoint import finished, read_state
+from training.log import OUTCOME, PROGRESS
+from training.run import STOPPED, main
+
+ROOT = Path(__file__).parents[2]
+PEOPLE = {"Ada": 0, "Bea": 1, "Cid": 2}
+
+
+@pytest.fixture
+def config(tmp_path: Path, make_version) -> Path:
+    make_version(tmp_path / "workspace", PEOPLE, images=8, shard_images=12)
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "output": str(tmp_path / "run"),
+        "data": {
+            "workspace": str(tmp_path / "workspace"), "version": "people-v0001", "workers": 1,
+        },
+        "model": {"backbone": "mobilefacenet", "embedding_size": 32},
+        "optimiser": {"learning_rate": 0.02},
+        "schedule": {"steps": 12},
+        "global_batch": 4,
+        "device": "cpu",
+        "logging": {"every": 1},
+        "checkpoint": {"every": 4},
+    }  # fmt: skip
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_torchrun_is_stopped_and_one_process_goes_on(config: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, *launcher, "-m", "training.run", "--config", str(config)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    running = subprocess.Popen(command, env=environment, cwd=tmp_path)
+    end = time.monotonic() + 120
+    while not (output / PROGRESS).exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(60) != 0
+
+    stopped = json.loads((output / OUTCOME).read_text())
+    assert (stopped["outcome"], stopped["exit_code"]) == ("stopped", STOPPED)
+    reached = read_state(finished(output)[-1])
+    assert 0 < reached.step < 12
+    assert reached.world_size == 2
+
+    assert main(["--config", str(config)]) == 0
+
+    steps = [json.loads(line)["step"] for line in (output / PROGRESS).read_text().splitlines()]
+    assert steps == list(range(1, 13))
+    assert read_state(finished(output)[-1]).step == 12
+
+
+def test_a_bad_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("name: a")
+
+    assert main(["--config", str(path)]) == 2
+
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "key 'output' is missing (and 2 more)" in said
+
+
+def test_an_unknown_backbone_is_one_line(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text().replace("mobilefacenet", "resnext"))
+
+    assert main(["--config", str(config)]) == 2
+
+    assert capsys.readouterr().err.startswith("no backbone is called 'resnext'; use one of ")
+    assert json.loads((tmp_path / "run" / OUTCOME).read_text())["outcome"] == "failed"
