@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from facedata.errors import RequestError
 from training.evaluate.all_pairs import AllPairs
 from training.evaluate.embedder import Embed
+from training.evaluate.identification import OpenSetPoint, RankRate
 from training.evaluate.operating_point import OperatingPoint
 from training.evaluate.pairs import (
     FARS,
@@ -167,6 +168,22 @@ def all_pairs_as_json(result: AllPairs) -> dict[str, Any]:
     }
 
 
+def identification_as_json(
+    ranks: Mapping[int, RankRate], points: Mapping[float, OpenSetPoint | None]
+) -> dict[str, Any]:
+    """A 1:N evaluation as plain numbers: closed set by rank, open set by FPIR."""
+    return {
+        "rank": {
+            str(rank): {"rate": found.rate, "interval": list(found.interval)}
+            for rank, found in ranks.items()
+        },
+        "fnir_at_fpir": {
+            f"{fpir:g}": None if point is None else _open_point(point)
+            for fpir, point in points.items()
+        },
+    }
+
+
 def _cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
     cosines: NDArray[np.float64] = np.einsum("ij,ij->i", first, second, dtype=np.float64)
     return cosines
@@ -190,6 +207,17 @@ def _point(point: OperatingPoint) -> dict[str, Any]:
         "threshold": point.threshold,
         "true_accepts": point.true_accepts,
         "false_accepts": point.false_accepts,
+    }
+
+
+def _open_point(point: OpenSetPoint) -> dict[str, Any]:
+    return {
+        "fnir": point.fnir,
+        "fnir_interval": list(point.fnir_interval),
+        "measured_fpir": point.measured_fpir,
+        "threshold": point.threshold,
+        "misses": point.misses,
+        "false_positives": point.false_positives,
     }
 
 

@@ -13,6 +13,7 @@ from training.evaluate.exact import Float32, Int64
 from training.evaluate.scan import BINS, BINS_PER_UNIT, LOWEST, Backend, Found, Reach
 
 _TILE_ROWS = 8192
+_EXACT_ENOUGH = ("none", "ieee")
 
 
 class TorchStripe:
@@ -21,11 +22,11 @@ class TorchStripe:
     device = "cuda"
 
     def __init__(self, rows: Float32) -> None:
-        precision = torch.get_float32_matmul_precision()
-        if precision != "highest" or torch.backends.cuda.matmul.allow_tf32:
+        precision = _product_precision()
+        if precision not in _EXACT_ENOUGH:
             raise RequestError(
-                f"N:N evaluation: torch's float32 precision is {precision!r}, with TF32 "
-                f"{torch.backends.cuda.matmul.allow_tf32}; set it to 'highest'"
+                f"N:N evaluation: torch rounds float32 products on the GPU to {precision!r}; set "
+                "torch.backends.cuda.matmul.fp32_precision to 'ieee'"
             )
         self._rows = torch.from_numpy(rows).to(self.device)
 
@@ -79,6 +80,17 @@ class TorchCpuStripe(TorchStripe):
 
 CUDA = Backend(prepare=TorchStripe, stripe=65_536, width=8192)
 TORCH_CPU = Backend(prepare=TorchCpuStripe, stripe=65_536, width=8192)
+
+
+def _product_precision() -> str:
+    """What torch does to float32 products; the one setting that old and new ways of telling share.
+
+    "none" leaves it to the setting for everything, which is full precision by default.
+    """
+    own = str(torch.backends.cuda.matmul.fp32_precision)
+    if own != "none":
+        return own
+    return str(torch.backends.fp32_precision)  # type: ignore[attr-defined]
 
 
 def _found(above: int, flat: torch.Tensor, width: int) -> Found:

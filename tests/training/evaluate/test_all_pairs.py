@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from training.evaluate.all_pairs import (
     evaluate_within,
 )
 from training.evaluate.scan import CPU, Backend, CpuStripe
-from training.evaluate.scan_cuda import TORCH_CPU, TorchCpuStripe
+from training.evaluate.scan_cuda import CUDA, TORCH_CPU, TorchCpuStripe
 from training.evaluate.window import Window, window_around
 
 Faces = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -59,7 +60,12 @@ def check(result: AllPairs, genuine: NDArray[np.float64], impostor: NDArray[np.f
 
 
 @pytest.mark.parametrize("backend", [CPU, TORCH_CPU], ids=["numpy", "torch"])
-def test_within_2000_faces(people: Callable[..., Faces], backend: Backend) -> None:
+def test_within_2000_faces(
+    people: Callable[..., Faces], backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Several tiles in each stripe.
+    monkeypatch.setattr("training.evaluate.scan._TILE_ROWS", 64)
+    monkeypatch.setattr("training.evaluate.scan_cuda._TILE_ROWS", 64)
     faces = people(200, 10)
     result = evaluate_within(*faces, fars=FARS, work=Work(threads=2, backend=backend))
 
@@ -67,6 +73,23 @@ def test_within_2000_faces(people: Callable[..., Faces], backend: Backend) -> No
     assert result.genuine == 200 * 45
     assert [far for far, point in result.points.items() if point is None] == [1e-9]
     assert result.passes == 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch sees")
+def test_a_gpu_gives_the_same_numbers(people: Callable[..., Faces]) -> None:
+    faces = people(1000, 10, 128)
+    result = evaluate_within(*faces, fars=FARS, work=Work(threads=2, backend=CUDA))
+    assert result == evaluate_within(*faces, fars=FARS, work=Work(backend=CPU))
+
+
+def test_tf32_is_refused(people: Callable[..., Faces]) -> None:
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        with pytest.raises(RequestError, match="rounds float32 products on the GPU to 'tf32'"):
+            evaluate_within(*people(20, 3), fars=[0.1], work=Work(backend=TORCH_CPU))
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
 
 
 def test_many_pairs_are_counted_from_a_sampled_floor(people: Callable[..., Faces]) -> None:

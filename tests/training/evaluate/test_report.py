@@ -14,11 +14,13 @@ from PIL import Image
 
 from facedata.errors import RequestError
 from training.evaluate.all_pairs import Work, evaluate_within
+from training.evaluate.identification import SearchResult, open_set, rank_rates
 from training.evaluate.pairs import scored_pairs
 from training.evaluate.report import (
     all_pairs_as_json,
     evaluate_bin,
     evaluate_pairs_csv,
+    identification_as_json,
     pair_report,
     read_pairs_csv,
 )
@@ -143,3 +145,17 @@ def test_all_pairs_as_json(
     assert plain["impostors"] == 190 * 9
     assert plain["tar_at_far"]["0.1"]["false_accepts"] == 171
     assert plain["tar_at_far"]["1e-09"] is None
+
+
+def test_identification_as_json() -> None:
+    result = SearchResult(
+        rank=np.array([1, 2] + [0] * 10),
+        mate_similarity=np.array([0.9, 0.5] + [np.nan] * 10),
+        best_other=np.array([0.1, 0.6] + [0.3] * 9 + [0.4]),
+    )
+    plain = identification_as_json(rank_rates(result, [1, 5]), open_set(result, [0.1, 0.01]))
+    assert json.loads(json.dumps(plain)) == plain
+    assert {rank: found["rate"] for rank, found in plain["rank"].items()} == {"1": 0.5, "5": 1.0}
+    assert plain["fnir_at_fpir"]["0.1"]["fnir"] == 0.5
+    assert plain["fnir_at_fpir"]["0.1"]["false_positives"] == 1
+    assert plain["fnir_at_fpir"]["0.01"] is None
