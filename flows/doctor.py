@@ -86,7 +86,7 @@ def _with_imports(check: Callable[[], Check]) -> Check:
             name=check.__name__.strip("_").replace("_", " "),
             status="fail",
             detail=f"cannot be checked: {error}",
-            remedy="install a lock again: pip install -r requirements/cpu.txt",
+            remedy="install a lock again: pip install --no-deps -r requirements/cpu.txt",
         )
 
 
@@ -137,7 +137,7 @@ def judge_packages(wanted: Sequence[Requirement], installed: dict[str, str]) -> 
             name="packages",
             status="fail",
             detail="; ".join(wrong),
-            remedy="install a lock again: pip install -r requirements/cpu.txt",
+            remedy="install a lock again: pip install --no-deps -r requirements/cpu.txt",
         )
     told = ", ".join(f"{name} {there[name]}" for name in ("insightface", "onnxruntime", "prefect"))
     return Check(name="packages", status="ok", detail=f"all {len(wanted)} as required; {told}")
@@ -151,8 +151,8 @@ def _only_one(name: str, installed: dict[str, str]) -> Check:
             status="fail",
             detail=f"{' and '.join(found)} overwrite each other's files",
             remedy="uninstall them all, then install one lock: on a GPU "
-            "pip install --no-deps -r requirements/gpu.txt, else pip install -r "
-            "requirements/cpu.txt",
+            "pip install --no-deps -r requirements/gpu.txt, else pip install "
+            "--no-deps -r requirements/cpu.txt",
         )
     return Check(name=name, status="ok", detail=found[0] if found else "none")
 
