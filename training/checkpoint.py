@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ from torch.distributed.checkpoint.state_dict_saver import save as write_together
 
 from facedata.errors import IntegrityError, StorageError
 from facedata.storage import Storage
+from training.metric_losses import MetricLoss
 from training.partial_fc import PartialFC
 from training.sharded_rows import RowSavePlanner, RowShard
 
 MARKER = "state.json"
 _FOLDER = re.compile(r"step-(\d{9,})\Z")
 BACKBONE, OPTIMISER = "backbone.", "optimiser."
-_LAYER, _CENTRES = "class_layer.", "centres."
+_LAYER, _METRIC, _CENTRES = "class_layer.", "metric_losses.", "centres."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +52,15 @@ class RunState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """Everything that training changes."""
+    """Everything that training changes.
+
+    The class layer's state is spread over ranks; that of metric losses is the same on all.
+    """
 
     backbone: nn.Module
     optimiser: torch.optim.Optimizer
-    class_layer: PartialFC
+    class_layer: PartialFC | None
+    metric_losses: tuple[MetricLoss, ...] = ()
 
 
 def save(
@@ -66,12 +72,12 @@ def save(
         StorageError: when it cannot be written; earlier ones are untouched.
     """
     folder = output / "checkpoints" / f"step-{state.step:09d}"
-    layer = learned.class_layer
-    plain, sharded = split_layer(layer, state.classes)
+    plain, sharded = layer_tensors(learned.class_layer, state.classes)
     tensors = {
         **_prefixed(BACKBONE, learned.backbone.state_dict()),
         **_prefixed(OPTIMISER, _optimiser_tensors(learned.optimiser)),
         **plain,
+        **metric_tensors(learned.metric_losses),
     }
     first = group is None or distributed.get_rank(group) == 0
     try:
@@ -132,23 +138,34 @@ def read_state(folder: Path) -> RunState:
         ) from error
 
 
-def split_layer(
-    layer: PartialFC, classes: int
+def layer_tensors(
+    layer: PartialFC | None, classes: int
 ) -> tuple[dict[str, torch.Tensor], dict[str, RowShard]]:
     """A class layer's tensors by their names in a checkpoint.
 
     Returns:
         What is the same on all ranks, and what has this rank's classes as first dimension.
     """
-    plain, sharded = {}, {}
+    plain: dict[str, torch.Tensor] = {}
+    sharded: dict[str, RowShard] = {}
+    if layer is None:
+        return plain, sharded
     for name, tensor in layer.state_dict().items():
         if name.startswith(_CENTRES):
-            sharded[_LAYER + name] = RowShard(
-                rows=tensor, start=layer.classes_here.start, total=classes
-            )
+            start = layer.classes_here.start
+            sharded[_LAYER + name] = RowShard(rows=tensor, start=start, total=classes)
         else:
             plain[_LAYER + name] = tensor
     return plain, sharded
+
+
+def metric_tensors(losses: Sequence[MetricLoss]) -> dict[str, torch.Tensor]:
+    """The tensors of metric losses, a row for each class, by their names in a checkpoint."""
+    return {
+        f"{_METRIC}{loss.config.name}.{name}": tensor
+        for loss in losses
+        for name, tensor in loss.state_dict().items()
+    }
 
 
 def _remove(folder: Path) -> None:

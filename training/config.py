@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -115,6 +115,17 @@ class ClassLayerConfig(_Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricLossOptions(_Strict):
+    """A loss on embeddings themselves, added to that of the class layer; see
+    ``training.metric_losses``."""
+
+    name: Literal["center", "contrastive", "triplet"]
+    weight: Positive = 1.0
+    margin: NotNegative = 0.2
+    mean_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptimiserConfig(_Strict):
     """For backbone and centres alike. ``clip_norm`` bounds the norm of both their gradients
     together; null does not clip. ``momentum`` is for SGD, ``betas`` for AdamW."""
@@ -175,14 +186,16 @@ class TrainingConfig(_Strict):
     """One training run. ``output`` is a folder on a disk that all nodes share.
 
     ``global_batch`` images are trained on per step, over all ranks; it must be a multiple of
-    their number. ``precision`` is that of the backbone's forward and backward pass.
+    their number. ``precision`` is that of the backbone's forward and backward pass. The loss is the
+    sum of the class layer's, unless that is null, and of ``metric_losses``.
     """
 
     name: str
     output: str
     data: DataConfig
     model: ModelConfig
-    class_layer: ClassLayerConfig = ClassLayerConfig()
+    class_layer: ClassLayerConfig | None = ClassLayerConfig()
+    metric_losses: tuple[MetricLossOptions, ...] = ()
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     global_batch: Count = 1024
@@ -263,7 +276,16 @@ def _problem(error: ValidationError) -> str:
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """The keys that are allowed where the last one of ``location`` is not."""
-    part: Any = TrainingConfig
+    part: type[_Strict] = TrainingConfig
     for name in location[:-1]:
-        part = get_type_hints(part)[str(name)]
+        if isinstance(name, str):
+            part = _part_in(get_type_hints(part)[name]) or part
     return [field.name for field in fields(part)]
+
+
+def _part_in(annotation: Any) -> type[_Strict] | None:
+    """The part of a configuration inside an annotation such as ``ClassLayerConfig | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, _Strict):
+        return annotation
+    found = (_part_in(inner) for inner in get_args(annotation))
+    return next((part for part in found if part is not None), None)

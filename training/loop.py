@@ -129,18 +129,18 @@ class _Run:
         images = network_input(moved.images)
         half = self._config.precision == "bfloat16"
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-            loss: torch.Tensor = learned.class_layer(self._prepared.network(images), moved.labels)
+            loss = self._prepared.loss(self._prepared.network(images), moved.labels)
         learned.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if self._config.optimiser.clip_norm is not None:
             self._gradient_norm = clip_gradients(
                 learned.backbone.parameters(),
-                learned.class_layer,
+                self._prepared.loss,
                 self._config.optimiser.clip_norm,
             )
         set_learning_rate(learned.optimiser, rate)
         learned.optimiser.step()
-        learned.class_layer.step(rate)
+        self._prepared.loss.step(rate)
         return loss
 
     def _report(self, done: int, rate: float) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import nn
 
 from training.config import OptimiserConfig
+from training.metric_losses import LossLayer
 
 _SMALL = 1e-6
 
@@ -49,22 +49,10 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-class ClippedLayer(Protocol):
-    """A class layer whose centres have a gradient of their own, as ``PartialFC``."""
-
-    def gradient_norm(self) -> torch.Tensor:
-        """The Euclidean norm over the centres of all ranks, a scalar."""
-        ...
-
-    def scale_gradients(self, factor: torch.Tensor) -> None:
-        """Multiply the gradient by a scalar."""
-        ...
-
-
 def clip_gradients(
-    parameters: Iterable[nn.Parameter], layer: ClippedLayer, most: float
+    parameters: Iterable[nn.Parameter], layer: LossLayer, most: float
 ) -> torch.Tensor:
-    """Scale the gradients of backbone and centres down to a joint norm of at most ``most``.
+    """Scale the gradients of backbone and class layer down to a joint norm of at most ``most``.
 
     Pascanu et al., "On the difficulty of training recurrent neural networks", ICML 2013.
 

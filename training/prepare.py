@@ -24,6 +24,7 @@ from training.data.order import OrderConfig, steps_of
 from training.data.released import TrainingSet, check_classes, training_set
 from training.data.shards import ReadConfig, ShardStore
 from training.margins import MarginConfig
+from training.metric_losses import JointLoss, LossLayer, MetricLoss, MetricLossConfig
 from training.optimise import Schedule, backbone_optimiser
 from training.partial_fc import PartialFC, PartialFCConfig
 from training.restore import load
@@ -43,6 +44,7 @@ class Prepared:
     loader: LoaderConfig
     learned: Learned
     network: nn.Module
+    loss: LossLayer
     schedule: Schedule
     first_step: int
 
@@ -72,6 +74,7 @@ def prepare(config: TrainingConfig, world: World, build: BuildBackbone) -> Prepa
         loader=_loader_config(config),
         learned=learned,
         network=_network(config.model, learned.backbone, world),
+        loss=_loss(learned),
         schedule=_schedule(config, dataset.order.samples),
         first_step=beginning.step,
     )
@@ -82,11 +85,23 @@ def _build(config: TrainingConfig, world: World, build: BuildBackbone, classes: 
     torch.manual_seed(config.seed)
     backbone = build(config.model).to(world.device)
     group = distributed.group.WORLD if world.size > 1 else None
+    layer = _layer_config(config, classes)
     return Learned(
         backbone=backbone,
         optimiser=backbone_optimiser(backbone.parameters(), config.optimiser),
-        class_layer=PartialFC(_layer_config(config, classes), group, world.device),
+        class_layer=PartialFC(layer, group, world.device) if layer is not None else None,
+        metric_losses=tuple(
+            MetricLoss(one, group, world.device) for one in _metric_configs(config, classes)
+        ),
     )
+
+
+def _loss(learned: Learned) -> LossLayer:
+    """The class layer, the metric losses, or their sum."""
+    layers: list[LossLayer] = [*learned.metric_losses]
+    if learned.class_layer is not None:
+        layers.insert(0, learned.class_layer)
+    return layers[0] if len(layers) == 1 else JointLoss(layers)
 
 
 def _describe(config: TrainingConfig) -> TrainingSet:
@@ -114,6 +129,14 @@ def _check(config: TrainingConfig, world: World, described: TrainingSet) -> None
             f"global_batch is {config.global_batch}, not a multiple of the {world.size} processes; "
             f"use {-(-config.global_batch // world.size) * world.size}, or another number of them"
         )
+    if config.class_layer is None and not config.metric_losses:
+        raise RequestError(
+            "class_layer is null and metric_losses is empty: there is nothing to learn from; "
+            "leave class_layer out, or name a metric loss"
+        )
+    names = [one.name for one in config.metric_losses]
+    if len(set(names)) < len(names):
+        raise RequestError(f"metric_losses are {', '.join(names)}; name each once")
     if config.data.decode == "gpu":
         _check_gpu_decode(config)
 
@@ -166,8 +189,18 @@ def _loader_config(config: TrainingConfig) -> LoaderConfig:
     )
 
 
-def _layer_config(config: TrainingConfig, classes: int) -> PartialFCConfig:
+def _metric_configs(config: TrainingConfig, classes: int) -> list[MetricLossConfig]:
+    size = config.model.embedding_size
+    return [
+        MetricLossConfig(classes=classes, embedding_size=size, **asdict(asked))
+        for asked in config.metric_losses
+    ]
+
+
+def _layer_config(config: TrainingConfig, classes: int) -> PartialFCConfig | None:
     layer, optimiser = config.class_layer, config.optimiser
+    if layer is None:
+        return None
     return PartialFCConfig(
         classes=classes,
         embedding_size=config.model.embedding_size,

@@ -16,7 +16,7 @@ from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadat
 from torch.distributed.checkpoint.state_dict_loader import load as read_together
 
 from facedata.errors import IntegrityError, RequestError
-from training.checkpoint import BACKBONE, OPTIMISER, Learned, split_layer
+from training.checkpoint import BACKBONE, OPTIMISER, Learned, layer_tensors, metric_tensors
 from training.sharded_rows import RowLoadPlanner, RowShard
 
 _WINDOW_NUMBERS = 2**26
@@ -37,14 +37,15 @@ def load(folder: Path, learned: Learned, sources: NDArray[np.int64]) -> None:
     metadata = _metadata(folder)
     _load_module(folder, metadata, BACKBONE, learned.backbone)
     _load_optimiser(folder, metadata, learned.optimiser)
-    layer = learned.class_layer
-    own, sharded = split_layer(layer, len(sources))
+    own, sharded = layer_tensors(learned.class_layer, len(sources))
     stored = _read(folder, metadata, own.keys() & metadata.state_dict_metadata.keys())
     for name, tensor in stored.items():
         own[name].copy_(tensor)
-    here = sources[layer.classes_here.start : layer.classes_here.stop]
     for name, shard in sharded.items():
+        here = sources[shard.start : shard.start + len(shard.rows)]
         _load_rows(folder, metadata, (name, shard.rows), here)
+    for name, rows in metric_tensors(learned.metric_losses).items():
+        _load_rows(folder, metadata, (name, rows), sources)
 
 
 def read_backbone(folder: Path) -> dict[str, torch.Tensor]:

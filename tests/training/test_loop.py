@@ -28,6 +28,7 @@ from training.config import (
     DataConfig,
     LoggingConfig,
     MarginOptions,
+    MetricLossOptions,
     ModelConfig,
     OptimiserConfig,
     ScheduleConfig,
@@ -430,6 +431,21 @@ class TestRefused:
         with pytest.raises(RequestError, match=r"data\.augment\.blur is 0\.5; only flip is done"):
             prepare(replace(config, data=data, device="cuda"), ALONE, build)
 
+    @pytest.mark.parametrize(
+        ("losses", "problem"),
+        [
+            ((), "nothing to learn from"),
+            (("triplet", "triplet"), "are triplet, triplet; name each"),
+        ],
+    )
+    def test_losses_that_make_no_sense(
+        self, config: TrainingConfig, losses: tuple[str, ...], problem: str
+    ) -> None:
+        metric = tuple(MetricLossOptions(name=name) for name in losses)
+
+        with pytest.raises(RequestError, match=problem):
+            prepare(replace(config, class_layer=None, metric_losses=metric), ALONE, build)
+
     def test_nothing_to_start_from(self, config: TrainingConfig, tmp_path: Path) -> None:
         asked = replace(config, checkpoint=CheckpointConfig(initial=str(tmp_path)))
 
@@ -485,6 +501,31 @@ def test_a_run_that_is_done_has_nothing_to_do(config: TrainingConfig) -> None:
 
     assert progress(config) == before
     assert outcome(config)["outcome"] == "done"
+
+
+def test_a_metric_loss_alone_learns(config: TrainingConfig) -> None:
+    contrastive = MetricLossOptions(name="contrastive", margin=1.0)
+
+    assert run(replace(config, class_layer=None, metric_losses=(contrastive,)), build) == 0
+
+    lines = progress(config)
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+
+
+def test_center_loss_goes_on_where_it_was(config: TrainingConfig, tmp_path: Path) -> None:
+    center = MetricLossOptions(name="center", weight=0.01)
+    config = replace(config, metric_losses=(center,))
+    whole = at(config, tmp_path / "whole")
+    assert run(whole, build) == 0
+
+    assert run(config, calling(kill_self(signal.SIGTERM, 7))) == STOPPED
+    assert run(config, build) == 0
+
+    learned = [prepare(one, ALONE, build).learned for one in (config, whole)]
+    means = [one.metric_losses[0].state_dict()["criterion.means"] for one in learned]
+    assert means[0].abs().sum(dim=1).gt(0).tolist() == [True, True, False, True, True]
+    assert torch.equal(means[0], means[1])
+    assert_same(final(config), final(whole))
 
 
 def test_bfloat16_learns(config: TrainingConfig) -> None:

@@ -84,6 +84,12 @@ class TestFiles:
             ("global_batch", 0, "key 'global_batch' is 0; input should be greater than or equal"),
             ("optimiser", {"learning_rate": -1}, r"key 'optimiser\.learning_rate' is -1"),
             ("class_layer", {"sample_rate": 2}, r"key 'class_layer\.sample_rate' is 2"),
+            (
+                "class_layer",
+                {"rate": 2},
+                r"unknown key 'class_layer\.rate'; .*: margin, sample_rate",
+            ),
+            ("metric_losses", [{"name": "center", "a": 1}], r"unknown key .* here: name, weight"),
             ("data", 3, r"key 'data' is 3"),
         ],
     )
