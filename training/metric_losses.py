@@ -150,7 +150,7 @@ class JointLoss(nn.Module):
     def gradient_norm(self) -> torch.Tensor:
         """Return the L2 norm, a scalar, over the gradients of all."""
         norms = torch.stack([layer.gradient_norm() for layer in self._layers])
-        return torch.linalg.vector_norm(norms)
+        return norms.square().sum().sqrt()
 
     def scale_gradients(self, factor: float | torch.Tensor) -> None:
         """Multiply the gradient of each."""
@@ -170,17 +170,14 @@ class _CenterLoss(nn.Module):
     def forward(self, rows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if torch.is_grad_enabled():
             self._last = (rows.detach(), labels)
-        loss: torch.Tensor = (rows - self.means[labels]).square().sum()
-        return loss / (2 * max(1, len(rows)))
+        return (rows - self.means[labels]).square().sum() / (2 * max(1, len(rows)))
 
     def follow(self) -> None:
         """Move the means of the batch's classes, each by its mean difference, damped by one row."""
         if self._last is None:
             raise RequestError("center loss: there is nothing to follow; compute the loss first")
         rows, labels = self._last
-        classes, places, counts = torch.unique(  # type: ignore[no-untyped-call]
-            labels, return_inverse=True, return_counts=True
-        )
+        classes, places, counts = torch.unique(labels, return_inverse=True, return_counts=True)
         differences = self.means.new_zeros((len(classes), rows.shape[1]))
         differences.index_add_(0, places, rows - self.means[labels])
         self.means[classes] += self._rate * differences / (1 + counts.unsqueeze(1))
