@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import mmap
 import os
 import time
 from collections import OrderedDict
@@ -205,8 +206,17 @@ class ShardStore:
         kept = self._config.cache / "index" / f"{entry.sha256}.npz"
         if kept.exists():
             return ShardIndex.from_bytes(kept.read_bytes())
-        with path.open("rb") as stream:
-            index = index_shard(stream, self._url(shard))
+        size = path.stat().st_size
+        if size != entry.size_bytes:
+            raise IntegrityError(
+                f"shard {self._url(shard)}: is {size} bytes, the manifest says {entry.size_bytes}; "
+                "restore the shard, or release the version again"
+            )
+        with (
+            path.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            index = index_shard(data, self._url(shard))
         self._check_index(shard, index)
         kept.parent.mkdir(parents=True, exist_ok=True)
         Storage(self._config.cache).write(f"index/{kept.name}", index.to_bytes())

@@ -12,25 +12,24 @@ from facedata.errors import IntegrityError
 from training.data.index import ShardIndex, index_shard
 
 
-def tar_of(files: dict[str, bytes]) -> io.BytesIO:
+def tar_of(files: dict[str, bytes]) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    stream.seek(0)
-    return stream
+    return stream.getvalue()
 
 
 def test_every_image_of_a_released_shard_is_found(tmp_path: Path, make_version) -> None:
     manifest = make_version(tmp_path, {"Ada": 0, "Bea": 3}, images=4, shard_images=100)
     path = tmp_path / "versions" / manifest.version / manifest.shards[0].path
 
-    with path.open("rb") as stream:
-        index = index_shard(stream, "shard")
-
     data = path.read_bytes()
+
+    index = index_shard(data, "shard")
+
     assert sorted(index.labels.tolist()) == [0] * 4 + [3] * 4
     with tarfile.open(path) as tar:
         images = [tar.extractfile(one).read() for one in tar if one.name.endswith(".jpg")]
@@ -71,5 +70,23 @@ def test_an_incomplete_sample_is_named(files: dict[str, bytes], problem: str) ->
 
 
 def test_what_is_no_tar_file_is_named() -> None:
-    with pytest.raises(IntegrityError, match=r"shard x\.tar: not a whole tar file"):
-        index_shard(io.BytesIO(b"nonsense" * 200), "x.tar")
+    with pytest.raises(IntegrityError, match=r"shard x\.tar: not a tar file of plain files at"):
+        index_shard(b"nonsense" * 200, "x.tar")
+
+
+def test_a_file_that_was_cut_off_is_named() -> None:
+    data = tar_of({"a.cls": b"1", "a.jpg": b"x" * 2000})
+
+    with pytest.raises(IntegrityError, match=r"shard x\.tar: ends before its end at byte 3000"):
+        index_shard(data[:3000], "x.tar")
+
+
+def test_a_folder_in_a_shard_is_refused() -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        member = tarfile.TarInfo("folder")
+        member.type = tarfile.DIRTYPE
+        tar.addfile(member)
+
+    with pytest.raises(IntegrityError, match="not a tar file of plain files at byte 0"):
+        index_shard(stream.getvalue(), "x")

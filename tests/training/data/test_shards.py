@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -113,13 +114,24 @@ def test_a_shard_that_comes_back_is_read(
     assert waits == [0.001, 0.002]
 
 
-def test_a_shard_with_another_number_of_images_is_named(
+def test_a_shard_of_another_size_is_named(
     tmp_path: Path, manifest: Manifest, store: ShardStore
 ) -> None:
-    shard_path(tmp_path, manifest, 3).write_bytes(shard_path(tmp_path, manifest, 0).read_bytes())
+    shard_path(tmp_path, manifest, 3).write_bytes(b"")
 
-    with pytest.raises(IntegrityError, match=r"holds 4 images, the manifest says 3"):
+    with pytest.raises(IntegrityError, match=r"train-000003\.tar: is 0 bytes, the manifest says"):
         store.read(3, 0)
+
+
+def test_a_shard_with_another_number_of_images_is_named(store: ShardStore) -> None:
+    described = store.training_set
+    shards = tuple(replace(shard, images=shard.images + 1) for shard in described.shards)
+    config = ReadConfig(cache=Path("unused"), attempts=1)
+
+    wrong = ShardStore(replace(described, shards=shards), config)
+
+    with pytest.raises(IntegrityError, match=r"holds 4 images, the manifest says 5"):
+        wrong.read(0, 0)
 
 
 class TestRemote:
