@@ -62,13 +62,16 @@ def run(config: TrainingConfig, build: BuildBackbone) -> int:
     """Train, tell how it ended, and return the exit code."""
     warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
     output = Path(config.output)
+    started = False
     try:
         with joined_world(config.device) as world:
             world.from_first(lambda: _clean_start(config))
+            started = True
             ended = _train(config, world, build)
     except WinnowError as error:
-        _say(str(error))
-        _record_failure(output, error)
+        # An error is mostly every rank's: the first to tell it is enough.
+        if not started or not (output / OUTCOME).exists():
+            _tell_failure(output, error)
         return error.exit_code
     return _close(output, ended, first=world.rank == 0)
 
@@ -104,13 +107,12 @@ def _clean_start(config: TrainingConfig) -> None:
     storage.write("config.yaml", to_yaml(config).encode())
 
 
-def _record_failure(output: Path, error: WinnowError) -> None:
-    """The first rank that fails says so; the others mostly fail because of it."""
-    if not (output / OUTCOME).exists():
-        try:
-            write_outcome(output, "failed", str(error), error.exit_code)
-        except WinnowError as problem:
-            _say(str(problem))
+def _tell_failure(output: Path, error: WinnowError) -> None:
+    _say(str(error))
+    try:
+        write_outcome(output, "failed", str(error), error.exit_code)
+    except WinnowError as problem:
+        _say(str(problem))
 
 
 def _close(output: Path, ended: Ended, *, first: bool) -> int:

@@ -112,4 +112,5 @@ def _device(name: str, local_rank: int) -> torch.device:
         )
     device = torch.device("cuda", local_rank)
     torch.cuda.set_device(device)
+    torch.backends.cudnn.benchmark = True
     return device
