@@ -26,7 +26,8 @@ def review(recipe: str, workspace: str, batches: int = 1) -> dict[str, Any]:
 
     Made to be scheduled every few minutes: a run with nothing to do takes seconds and changes
     nothing. When a batch is complete it tells ``facedata.review.completed``, which starts a
-    build where one is deployed for it.
+    build where one is deployed for it; so it does, once, for batches whose end was seen by a
+    command without a Prefect server.
 
     Args:
         recipe: path of the recipe file.
@@ -34,14 +35,21 @@ def review(recipe: str, workspace: str, batches: int = 1) -> dict[str, Any]:
         batches: how many batches of pairs to keep open.
 
     Raises:
-        RequestError: the recipe or the token is not usable, or nothing has been built yet.
+        RequestError: the recipe or the token is not usable.
         ReviewError: the server failed; the next run goes on.
     """
     opened = review_server.open_review(Path(recipe), workspace)
     with Reporter() as reporter:
         pulled = review_server.pull(opened, reporter.say)
-        material = find_newest(opened.folder)
-        return {**pulled, **review_server.push(opened, material, batches, reporter.say)}
+        told_late = review_server.tell_missed(opened)
+        try:
+            material = find_newest(opened.folder)
+        except RequestError as error:
+            # Scheduled before the first build: nothing is wrong, there is nothing to ask yet.
+            reporter.say(f"review: {error}")
+            return {**pulled, "told_late": told_late, "new_questions": 0, "opened": {}}
+        pushed = review_server.push(opened, material, batches, reporter.say)
+    return {**pulled, "told_late": told_late, **pushed}
 
 
 def take_answers(

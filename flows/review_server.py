@@ -18,8 +18,10 @@ from cleaning.review.addresses import Addresses
 from cleaning.review.agreement import annotator_report
 from cleaning.review.decisions import latest, latest_photos, with_decisions
 from cleaning.review.gold import read_gold
+from cleaning.review.items import Batch, PairItem
 from cleaning.review.label_studio import connect
 from cleaning.review.progress import answered_keys
+from cleaning.stages.asked import Subject, subjects_of
 from cleaning.stages.close import take_back
 from cleaning.stages.exchange import Exchange
 from cleaning.stages.material import Material, find_newest
@@ -104,9 +106,8 @@ def pull(review: Review, say: Say) -> Counts:
     with hold_review(folder.storage, folder.dataset):
         pulled = Pull(review.exchange, utc_now()).run()
         for name in pulled.complete:
-            # The event first: one too many starts a build that finds nothing to do, one too few
-            # would leave the answers waiting.
-            _tell_completed(review, name, len(pulled.decisions) + len(pulled.photo_decisions))
+            # The event first: a pull that is killed in between tells it when it comes again.
+            _tell_completed(review, name)
             folder.mark_closed(name)
     for problem in pulled.problems:
         say(f"review: {problem}")
@@ -121,6 +122,18 @@ def pull(review: Review, say: Say) -> Counts:
         "completed": list(pulled.complete),
         "problems": list(pulled.problems),
     }
+
+
+def tell_missed(review: Review) -> list[str]:
+    """Tell of batches that are over and of which no Prefect server has heard; returns their names.
+
+    Their answers were fetched, or they were closed, by a command that knew no server or whose
+    server was down.
+    """
+    folder = review.folder
+    with hold_review(folder.storage, folder.dataset):
+        over = [name for name in folder.batch_names() if folder.is_closed(name)]
+        return [name for name in over if _tell_completed(review, name)]
 
 
 def push(review: Review, material: Material, batches: int, say: Say) -> Counts:
@@ -259,7 +272,38 @@ def _tell_opened(review: Review, batch: str, questions: int) -> None:
     emit_review_opened(review.recipe.name, batch, questions)
 
 
-def _tell_completed(review: Review, batch: str, decisions: int) -> None:
+def _tell_completed(review: Review, batch: str) -> bool:
+    """Tell once that a batch is over; whether it was told now."""
+    storage = review.folder.storage
+    marker = f"events/{review.recipe.name}-{batch}.json"
+    if storage.exists(marker):
+        return False
     from flows.events import emit_review_completed
 
-    emit_review_completed(review.recipe.name, batch, decisions)
+    decided = _count_decided(review.folder, review.folder.batch(batch))
+    told = emit_review_completed(review.recipe.name, batch, decided)
+    if told:
+        storage.write(marker, b"{}")
+    return told
+
+
+def _count_decided(folder: ReviewFolder, batch: Batch) -> int:
+    """How many pairs, or photos, of a batch's questions are decided; controls do not count."""
+    rows: Iterable[Decision | PhotoDecision] = (
+        latest(folder.decisions()).values()
+        if batch.kind in (Kind.PAIRS, Kind.SENIOR)
+        else latest_photos(folder.photo_decisions()).values()
+    )
+    decided = {_subject_of(row) for row in rows if row.decision != PENDING}
+    asked = {
+        subject
+        for item in batch.items
+        if not (isinstance(item, PairItem) and item.gold)
+        for subject in subjects_of(item)
+    }
+    return len(asked & decided)
+
+
+def _subject_of(row: Decision | PhotoDecision) -> Subject:
+    """What a decision is about, as questions are about it."""
+    return row.pair if isinstance(row, Decision) else (row.image_id, row.identity)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import yaml
 
 from demo.web import plan_web, write_web
 
+ROOT = Path(__file__).parents[2]
+POOL = "winnow"
 SEED = 11
 PEOPLE = 6
 PHOTOS_EACH = 8
@@ -116,3 +118,95 @@ def write_recipe(tmp_path: Path) -> WriteRecipe:
 def recipe(photos: Path, write_recipe: WriteRecipe) -> Path:
     """A recipe over the rendered people."""
     return write_recipe(photos)
+
+
+@pytest.fixture
+def start_worker(
+    prefect_server: Any, wait_for: Callable[..., None]
+) -> Iterator[Callable[..., Any]]:
+    """``start_worker(**environment)``: a worker on the pool of ``prefect.yaml``, which it makes."""
+    running: list[Any] = []
+
+    def start(**environment: str) -> Any:
+        options = ("--pool", POOL, "--type", "process", "--name", "tester")
+        quick = {"PREFECT_WORKER_QUERY_SECONDS": "1"} | environment
+        worker = prefect_server.start("worker", "worker", "start", *options, cwd=ROOT, **quick)
+        running.append(worker)
+        what = f"the pool (see {worker.log})"
+        wait_for(lambda: prefect_server.ask("/work_pools/filter"), what, 180)
+        return worker
+
+    yield start
+    for worker in running:
+        worker.stop()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A recipe over the rendered people whose review is on the real server."""
+
+    server: Any
+    name: str
+    recipe: Path
+    workspace: Path
+    truth: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace / "review" / self.name
+
+    def questions(self, batch: str) -> dict[str, tuple[str, str]]:
+        """Key of each question of a batch of pairs, and its two identities."""
+        plan = json.loads((self.folder / "batches" / batch / "plan.json").read_text())
+        items = plan["items"]
+        return {item["key"]: (item["a"]["identity"], item["b"]["identity"]) for item in items}
+
+    def tasks(self, kind: str = "pairs") -> dict[str, int]:
+        """Task id by question key, as the server has them."""
+        project = json.loads((self.folder / "projects.json").read_text())[kind]
+        wanted = {"project": project, "page_size": 1000, "fields": "all"}
+        found = self.server.ask("GET", "tasks", params=wanted)["tasks"]
+        return {task["data"]["key"]: task["id"] for task in found}
+
+    def is_same(self, pair: tuple[str, str]) -> bool:
+        """Whether two names are one person."""
+        slug = {person["name"]: person["slug"] for person in self.truth["people"]}
+        same = {frozenset(slug[name] for name in both) for both in self.truth["same_person"]}
+        return frozenset(pair) in same
+
+    def answer(self, task: int, word: str) -> None:
+        """Answer a question about a pair."""
+        choice = {"from_name": "answer", "to_name": "closest", "type": "choices"}
+        result = [choice | {"value": {"choices": [word]}}]
+        self.server.ask("POST", f"tasks/{task}/annotations/", json={"result": result})
+
+
+@pytest.fixture
+def asked(
+    label_studio: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Asked]:
+    """``asked(name, **review)`` writes the recipe; commands find the token in the environment."""
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", label_studio.token)
+
+    def write(name: str, **review: Any) -> Asked:
+        home = label_studio.document_root / tmp_path.name
+        home.mkdir(parents=True)
+        keys = {
+            "backend": "label-studio",
+            "url": label_studio.url,
+            "borderline": 0,
+            "images": {"document_root": str(label_studio.document_root)},
+        }
+        recipe = {
+            "name": name,
+            "models": "demo",
+            "sources": [{"folder": {"path": str(photos)}}],
+            "inter": {"threshold": 0.2},
+            "review": keys | review,
+        }
+        path = home / "recipe.yaml"
+        path.write_text(yaml.safe_dump(recipe), "utf-8")
+        truth = json.loads((photos.parents[1] / "truth.json").read_text("utf-8"))
+        return Asked(label_studio, name, path, home / "work", truth)
+
+    return write

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 ROOT = Path(__file__).parents[2]
-POOL = "winnow"
 EVENT = "facedata.version.released"
-
-
-@pytest.fixture
-def worker(prefect_server: Any, wait_for: Callable[..., None]) -> Iterator[Any]:
-    """A process worker on the pool that ``prefect.yaml`` names; it makes the pool itself."""
-    options = ("--pool", POOL, "--type", "process", "--name", "tester")
-    running = prefect_server.start(
-        "worker", "worker", "start", *options, cwd=ROOT, PREFECT_WORKER_QUERY_SECONDS="1"
-    )
-    wait_for(lambda: prefect_server.ask("/work_pools/filter"), f"the pool (see {running.log})", 180)
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 def deploy(server: Any, recipe: Path, workspace: Path) -> dict[str, Any]:
@@ -47,17 +31,18 @@ def pause(server: Any, deployment: str) -> None:
 
 def test_a_scheduled_build_releases_a_version_and_says_so(
     prefect_server: Any,
-    worker: Any,
+    start_worker: Callable[..., Any],
     wait_for: Callable[..., None],
     write_recipe: Any,
     photos: Path,
     tmp_path: Path,
 ) -> None:
+    worker = start_worker()
     workspace = tmp_path / "work"
     recipe = write_recipe(photos, name="nightly")
     deployed = deploy(prefect_server, recipe, workspace)
     deployment = str(deployed["id"])
-    assert deployed["work_pool_name"] == POOL
+    assert deployed["work_pool_name"] == "winnow"
     assert deployed["global_concurrency_limit"]["limit"] == 1
     assert {one["schedule"].get("cron") for one in deployed["schedules"]} == {"0 3 * * *", None}
 
@@ -82,7 +67,7 @@ def test_a_scheduled_build_releases_a_version_and_says_so(
     first = runs("COMPLETED")[0]
     assert first["auto_scheduled"] is True
     assert first["created_by"]["type"] == "SCHEDULE"
-    assert first["work_pool_name"] == POOL
+    assert first["work_pool_name"] == "winnow"
     assert sorted(path.name for path in (workspace / "versions").iterdir()) == ["nightly-v0001"]
 
     (event,) = prefect_server.events(EVENT, "facedata.nightly")
