@@ -481,6 +481,21 @@ class TestRefused:
         assert "class 1 ('Bea') has no image" in outcome(broken[0])["message"]
 
 
+@pytest.mark.parametrize("decode", ["cpu", "gpu"])
+def test_a_gpu_learns(config: TrainingConfig, decode: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    if decode == "gpu":
+        pytest.importorskip("torchvision", reason="torchvision is not installed")
+    data = replace(config.data, decode=decode, workers=1)
+    config = replace(config, device="cuda", precision="bfloat16", data=data)
+
+    assert run(config, build) == 0
+
+    lines = progress(config)
+    assert lines[-1]["loss"] < 0.6 * lines[0]["loss"]
+
+
 def test_tensorboard_is_asked_for_in_vain(config: TrainingConfig) -> None:
     try:
         import tensorboard  # noqa: F401
