@@ -36,13 +36,12 @@ _LAYER, _METRIC, _CENTRES = "class_layer.", "metric_losses.", "centres."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """Where a run is: steps done, next position in the data, and what it is trained on.
+    """Where a run is: steps done, which give its position in the data, and what it trains on.
 
     ``config`` is the configuration as plain values.
     """
 
     step: int
-    position: int
     version: str
     digest: str
     classes: int

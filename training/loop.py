@@ -105,6 +105,7 @@ class _Run:
                     self._take(step, batch)
         finally:
             arriving.close()
+            self._prepared.dataset.store.close()
             if self._log is not None:
                 self._log.close()
         self._save(self._steps)
@@ -170,7 +171,6 @@ class _Run:
         described = self._prepared.training_set
         state = RunState(
             step=done,
-            position=done * self._config.global_batch,
             version=described.version,
             digest=described.digest,
             classes=described.classes,

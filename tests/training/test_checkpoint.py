@@ -29,7 +29,7 @@ ALL = np.arange(CLASSES)
 
 def state_of(step: int) -> RunState:
     return RunState(
-        step=step, position=step * 4, version="people-v0001", digest="d",
+        step=step, version="people-v0001", digest="d",
         classes=CLASSES, world_size=1, config={},
     )  # fmt: skip
 
@@ -281,7 +281,7 @@ learned = Learned(backbone=backbone, optimiser=torch.optim.SGD(backbone.paramete
                   class_layer=layer)
 for step in range(1, 1000):
     backbone.weight.data.fill_(step)
-    save(Path(sys.argv[1]), RunState(step=step, position=step, version="v", digest="d",
+    save(Path(sys.argv[1]), RunState(step=step, version="v", digest="d",
          classes=20000, world_size=1, config={}), learned, None)
 """
 

@@ -58,7 +58,7 @@ class ShardStore:
         self._config = config
         self._storage: Storage | None = None
         self._descriptors: OrderedDict[int, int] = OrderedDict()
-        self._indices: OrderedDict[int, ShardIndex] = OrderedDict()
+        self._indices: dict[int, ShardIndex] = {}
 
     def __getstate__(self) -> tuple[TrainingSet, ReadConfig]:
         return self.training_set, self._config
@@ -205,22 +205,25 @@ class ShardStore:
         entry = self.training_set.shards[shard]
         kept = self._config.cache / "index" / f"{entry.sha256}.npz"
         if kept.exists():
-            return ShardIndex.from_bytes(kept.read_bytes())
-        size = path.stat().st_size
-        if size != entry.size_bytes:
+            index = ShardIndex.from_bytes(kept.read_bytes())
+        else:
+            index = self._read_headers(shard, path)
+            Storage(self._config.cache).write(f"index/{kept.name}", index.to_bytes())
+        self._check_index(shard, index)
+        return index
+
+    def _read_headers(self, shard: int, path: Path) -> ShardIndex:
+        size, expected = path.stat().st_size, self.training_set.shards[shard].size_bytes
+        if size != expected:
             raise IntegrityError(
-                f"shard {self._url(shard)}: is {size} bytes, the manifest says {entry.size_bytes}; "
+                f"shard {self._url(shard)}: is {size} bytes, the manifest says {expected}; "
                 "restore the shard, or release the version again"
             )
         with (
             path.open("rb") as stream,
             mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            index = index_shard(data, self._url(shard))
-        self._check_index(shard, index)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        Storage(self._config.cache).write(f"index/{kept.name}", index.to_bytes())
-        return index
+            return index_shard(data, self._url(shard))
 
     def _check_index(self, shard: int, index: ShardIndex) -> None:
         entry = self.training_set.shards[shard]

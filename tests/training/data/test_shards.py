@@ -123,10 +123,10 @@ def test_a_shard_of_another_size_is_named(
         store.read(3, 0)
 
 
-def test_a_shard_with_another_number_of_images_is_named(store: ShardStore) -> None:
+def test_a_shard_with_another_number_of_images_is_named(tmp_path: Path, store: ShardStore) -> None:
     described = store.training_set
     shards = tuple(replace(shard, images=shard.images + 1) for shard in described.shards)
-    config = ReadConfig(cache=Path("unused"), attempts=1)
+    config = ReadConfig(cache=tmp_path / "cache", attempts=1)
 
     wrong = ShardStore(replace(described, shards=shards), config)
 
