@@ -14,7 +14,7 @@ def take_back(exchange: Exchange, batch: Batch) -> int:
         ReviewError: the server failed.
     """
     project = exchange.project(batch.kind)
-    done = answered_keys(batch, exchange.folder.answers())
+    done = answered_keys(batch, exchange.folder.answers_to([batch.name]))
     ids = exchange.server.task_ids(project)
     waiting = [ids[item.key] for item in batch.items if item.key in ids and item.key not in done]
     exchange.server.remove_tasks(project, waiting)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cleaning.review.items import PairItem, PersonAnswer
@@ -25,7 +25,7 @@ def find_opinions(folder: ReviewFolder) -> Opinions:
     """Look through all answers about pairs ever given."""
     mixed: set[str] = set()
     tied: set[Pair] = set()
-    for item, overlap, rows in _answered_pairs(folder):
+    for item, overlap, rows in _telling_pairs(folder):
         mixed.update(mixed_identities(item, rows, overlap))
         votes = {row.annotator: row.answer for row in standing(rows)}
         if len(votes) >= overlap and not item.gold and vote(votes).is_tie:
@@ -33,12 +33,18 @@ def find_opinions(folder: ReviewFolder) -> Opinions:
     return Opinions(mixed=frozenset(mixed), tied=frozenset(tied))
 
 
-def _answered_pairs(folder: ReviewFolder) -> Iterator[tuple[PairItem, int, list[PersonAnswer]]]:
+def _telling_pairs(folder: ReviewFolder) -> Iterator[tuple[PairItem, int, list[PersonAnswer]]]:
+    """The questions about pairs whose answers may say more than the decision does."""
     rows: dict[str, list[PersonAnswer]] = defaultdict(list)
     for row in folder.answers():
         rows[row.key].append(row)
-    for name in folder.batch_names() if rows else ():
+    telling = {key for key, given in rows.items() if _is_telling(given)}
+    for name in sorted({rows[key][0].batch for key in telling}):
         batch = folder.batch(name)
         for item in batch.items:
-            if isinstance(item, PairItem) and item.key in rows:
+            if isinstance(item, PairItem) and item.key in telling:
                 yield item, batch.overlap, rows[item.key]
+
+
+def _is_telling(rows: Sequence[PersonAnswer]) -> bool:
+    return len({row.answer for row in rows}) > 1 or any(row.mixed for row in rows)

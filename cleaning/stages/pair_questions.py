@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from cleaning.review.gold import mix_gold
 from cleaning.review.items import PairItem
 from cleaning.review.priority import chance_same, plan_pairs, plan_senior
 from cleaning.stages.question_context import QuestionContext
-from facedata.review import PENDING, Answer, Kind, Pair, PairEvidence
+from facedata.review import PENDING, Answer, Kind, Pair, PairEvidence, ordered_pair
 
 _NO_OPINION = 0.5
 
@@ -29,7 +29,8 @@ def pair_items(context: QuestionContext) -> list[PairItem]:
     if not questions:
         return []
     batches = context.asked.batches(Kind.PAIRS)
-    return mix_gold(questions, _controls(context), context.wishes.gold_share, seed=batches)
+    controls = _controls(context, {row.pair for row in chosen})
+    return mix_gold(questions, controls, context.wishes.gold_share, seed=batches)
 
 
 def senior_items(context: QuestionContext) -> list[PairItem]:
@@ -38,11 +39,11 @@ def senior_items(context: QuestionContext) -> list[PairItem]:
     rows = [row for row in context.decided.values() if row.decision != PENDING]
     found = merge({}, rows, "keep-separate").contradictions
     groups = [[*one.suspended, (one.identity_a, one.identity_b)] for one in found]
-    groups += [[pair] for pair in sorted(context.opinions.tied)]
-    log = context.material.folder.decisions()
+    # A later question about the pair may have settled what this one left tied.
+    groups += [[pair] for pair in sorted(context.opinions.tied) if _is_unsure(context, pair)]
     waiting = context.asked.waiting(Kind.PAIRS, Kind.SENIOR)
     evidence = [
-        _evidence(context, pair) for pair in plan_senior(groups, log) if pair not in waiting
+        _evidence(context, pair) for pair in plan_senior(groups, context.log) if pair not in waiting
     ]
     known = [row for row in evidence if row is not None]
     questions = _questions(context, known[: context.wishes.budget])
@@ -54,11 +55,11 @@ def _questions(context: QuestionContext, rows: Sequence[PairEvidence]) -> list[P
     return [_item(context, row, float(p)) for row, p in zip(rows, chances, strict=True)]
 
 
-def _controls(context: QuestionContext) -> list[PairItem]:
-    """Pairs with known answers, as far as both identities have photos."""
+def _controls(context: QuestionContext, asked: Collection[Pair]) -> list[PairItem]:
+    """Pairs with known answers, as far as both identities have photos, but for those asked."""
     controls = []
     for pair, answer in sorted(context.wishes.gold.items()):
-        row = _evidence(context, pair)
+        row = None if pair in asked else _evidence(context, pair)
         if row is not None:
             controls.append(replace(_item(context, row, _NO_OPINION), gold=answer.value))
     return controls
@@ -95,11 +96,11 @@ def _chance(context: QuestionContext, rows: Sequence[PairEvidence]) -> NDArray[n
     return chance_same(similarity, decided, context.material.candidate_threshold)
 
 
+def _is_unsure(context: QuestionContext, pair: Pair) -> bool:
+    row = context.decided.get(pair)
+    return row is not None and row.decision == Answer.UNSURE
+
+
 def _earlier(context: QuestionContext, item: PairItem) -> str:
     """Everything that was decided about a pair, oldest first."""
-    pair = (item.a.identity, item.b.identity)
-    return "; ".join(
-        f"{row.decision} ({row.decided_by})"
-        for row in context.material.folder.decisions()
-        if row.pair == pair and row.decision != PENDING
-    )
+    return "; ".join(context.words.get(ordered_pair(item.a.identity, item.b.identity), ()))

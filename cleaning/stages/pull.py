@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from cleaning.review.decisions import latest, not_in_log
+from cleaning.review.decisions import latest, latest_photos, not_in_log
 from cleaning.review.items import WITHDRAWN, Batch, Item, PairItem, PersonAnswer
 from cleaning.review.majority import pair_decision, photo_decisions
 from cleaning.review.progress import answered_keys
 from cleaning.review.server import ServerTask
 from cleaning.review.tasks import Unreadable, read_answer
+from cleaning.stages.asked import Questions, subjects_of
 from cleaning.stages.exchange import Exchange
 from facedata.errors import ProjectGoneError
-from facedata.review import PENDING, Decision, Kind, PhotoDecision
+from facedata.review import PENDING, Decision, Kind, PhotoDecision, ordered_pair
 
 _WATERMARKS = "pulled.json"
+_SETTLES_AFTER = timedelta(seconds=60)
+"""A task may change after its page was listed, and before a later one was; longer than listing
+takes, and than the clocks of two machines differ."""
 
 Rows = dict[str, list[PersonAnswer]]
 """Answer rows by the question's key, oldest first."""
@@ -42,6 +47,15 @@ class Pulled:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changed:
+    """A task that changed, and its question."""
+
+    task: ServerTask
+    batch: Batch
+    item: Item
+
+
 class Pull:
     """One pull; ``now`` is the time that withdrawn answers carry, ISO 8601 in UTC."""
 
@@ -50,7 +64,7 @@ class Pull:
         self._folder = exchange.folder
         self._now = now
         self._problems: list[str] = []
-        self._questions = _Questions(exchange)
+        self._questions = Questions(exchange.folder)
         self._rows: Rows = defaultdict(list)
 
     def run(self) -> Pulled:
@@ -59,15 +73,16 @@ class Pull:
         Raises:
             ReviewError: the server failed; nothing is lost, the next pull fetches it.
         """
-        for row in self._folder.answers():
-            self._rows[row.key].append(row)
-        fresh, marks, touched = self._fetch()
-        self._folder.append_answers(fresh)
+        changed, marks = self._fetch()
         open_names = self._folder.open_batches()
-        names = sorted({*open_names, *touched})
-        decisions = not_in_log(self._decide(names), self._folder.decisions())
-        photos = not_in_log(self._decide_photos(names), self._folder.photo_decisions())
+        names = sorted({*open_names, *(one.batch.name for one in changed)})
+        for row in self._folder.answers_to(names):
+            self._rows[row.key].append(row)
+        fresh = [row for one in changed for row in self._new_rows(one)]
+        self._folder.append_answers(fresh)
+        decisions = self._decide(names)
         self._folder.append_decisions(decisions)
+        photos = self._decide_photos(names)
         self._folder.append_photo_decisions(photos)
         # Last: a pull that was killed before reads the same changes again.
         self._note_watermarks(marks)
@@ -79,25 +94,22 @@ class Pull:
             problems=tuple(self._problems),
         )
 
-    def _fetch(self) -> tuple[list[PersonAnswer], dict[str, str], set[str]]:
-        """New answer rows, each project's newest change, and the batches they belong to."""
+    def _fetch(self) -> tuple[list[_Changed], dict[str, str]]:
+        """The tasks that changed, and until when each project has been looked through."""
         marks = self._watermarks()
-        fresh: list[PersonAnswer] = []
-        touched: set[str] = set()
+        changed: list[_Changed] = []
         for kind, project in self._exchange.known_projects().items():
             mark = f"{kind.value} {project}"
-            newest = marks.get(mark, "")
-            for task in self._tasks(kind, project, newest or None):
+            newest = before = marks.get(mark, "")
+            for task in self._tasks(kind, project, before or None):
                 newest = max(newest, task.updated_at)
-                found = self._questions.find(task.key)
+                found = self._questions.find(kind, task.key)
                 if found is None:
                     self._problem(kind, task, "is not one of ours; it is left alone")
                 else:
-                    batch, item = found
-                    touched.add(batch.name)
-                    fresh.extend(self._new_rows(task, batch, item))
-            marks[mark] = newest
-        return fresh, marks, touched
+                    changed.append(_Changed(task=task, batch=found[0], item=found[1]))
+            marks[mark] = max(before, self._settled(newest))
+        return changed, marks
 
     def _tasks(self, kind: Kind, project: int, since: str | None) -> Iterable[ServerTask]:
         try:
@@ -108,17 +120,34 @@ class Pull:
                 "so far are kept, and `winnow review push` sends the open questions again"
             )
 
-    def _new_rows(self, task: ServerTask, batch: Batch, item: Item) -> list[PersonAnswer]:
+    def _settled(self, newest: str) -> str:
+        """The newest change, or the time until which none can have been missed."""
+        safe = datetime.fromisoformat(self._now) - _SETTLES_AFTER
+        if not newest or datetime.fromisoformat(newest) <= safe:
+            return newest
+        return safe.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def _new_rows(self, changed: _Changed) -> list[PersonAnswer]:
         """Answers that are new or changed, and those that were taken back."""
-        known = {row.annotation: row for row in self._rows[task.key]}
+        task = changed.task
+        # A question sent again is another task: what was answered to the first stays.
+        known = {
+            row.annotation: row
+            for row in self._rows[task.key]
+            if row.annotation.startswith(f"{task.id}/")
+        }
         rows: list[PersonAnswer] = []
+        there = set()
         for annotation in sorted(task.annotations, key=lambda one: (one.answered_at, one.id)):
-            answer = read_answer(item, batch.name, annotation)
+            named = replace(annotation, id=f"{task.id}/{annotation.id}")
+            there.add(named.id)
+            before = known.get(named.id)
+            answer = read_answer(changed.item, changed.batch.name, named)
             if isinstance(answer, Unreadable):
-                self._problem(batch.kind, task, answer.problem)
-            elif known.get(annotation.id) != answer:
-                rows.append(answer)
-        there = {annotation.id for annotation in task.annotations}
+                self._problem(changed.batch.kind, task, answer.problem)
+            # A person who is renamed or deleted on the server is no second voter.
+            elif before is None or replace(answer, annotator=before.annotator) != before:
+                rows.append(replace(answer, annotator=(before or answer).annotator))
         rows.extend(
             replace(row, answer=WITHDRAWN, answered_at=self._now)
             for row in known.values()
@@ -128,37 +157,57 @@ class Pull:
         return rows
 
     def _decide(self, names: Iterable[str]) -> list[Decision]:
-        """What the answers to these batches say about pairs; a majority that is gone is a row too.
+        """What the answers to these batches say about pairs that the log does not; a majority that
+        is gone is a row too.
 
         Control questions measure people and decide nothing.
         """
-        log = latest(self._folder.decisions())
+        asked = [
+            (batch, item)
+            for batch, item in self._answered(names)
+            if isinstance(item, PairItem) and not item.gold
+        ]
+        log = self._folder.decisions_about({_pair(item)[0] for _, item in asked})
+        known = latest(log)
         decisions: list[Decision] = []
-        for batch, item in self._items(names):
-            if not isinstance(item, PairItem) or item.gold:
-                continue
-            rows = self._rows.get(item.key, [])
+        for batch, item in asked:
+            rows = self._rows[item.key]
             decision = pair_decision(item, batch, rows)
-            before = log.get((item.a.identity, item.b.identity))
+            before = known.get(_pair(item))
             if decision is not None:
                 decisions.append(decision)
             elif before is not None and _rests_on(before, batch, rows):
-                decisions.append(replace(before, decision=PENDING, decided_at=self._now))
-        return decisions
+                decisions.append(replace(before, decision=PENDING, decided_at=_last(rows)))
+        return not_in_log(decisions, log)
 
     def _decide_photos(self, names: Iterable[str]) -> list[PhotoDecision]:
-        return [
-            decision
-            for batch, item in self._items(names)
-            if not isinstance(item, PairItem)
-            for decision in photo_decisions(item, batch, self._rows.get(item.key, []))
+        """The same about photos."""
+        asked = [
+            (batch, item) for batch, item in self._answered(names) if not isinstance(item, PairItem)
         ]
+        log = self._folder.photo_decisions_about({item.reference.identity for _, item in asked})
+        known = latest_photos(log)
+        decisions: list[PhotoDecision] = []
+        for batch, item in asked:
+            rows = self._rows[item.key]
+            decided = photo_decisions(item, batch, rows)
+            decisions.extend(decided)
+            if not decided:
+                decisions.extend(
+                    replace(before, decision=PENDING, decided_at=_last(rows))
+                    for image_id, identity in subjects_of(item)
+                    if (before := known.get((image_id, identity))) is not None
+                    and _rests_on(before, batch, rows)
+                )
+        return not_in_log(decisions, log)
 
-    def _items(self, names: Iterable[str]) -> Iterable[tuple[Batch, Item]]:
+    def _answered(self, names: Iterable[str]) -> Iterator[tuple[Batch, Item]]:
+        """The questions of these batches that anybody has answered, also who took it back."""
         for name in names:
             batch = self._questions.batch(name)
             for item in batch.items:
-                yield batch, item
+                if self._rows.get(item.key):
+                    yield batch, item
 
     def _is_complete(self, name: str) -> bool:
         batch = self._questions.batch(name)
@@ -180,7 +229,13 @@ class Pull:
         self._folder.storage.write(path, json.dumps(marks, indent=1, sort_keys=True).encode())
 
 
-def _rests_on(decision: Decision, batch: Batch, rows: Sequence[PersonAnswer]) -> bool:
+def _pair(item: PairItem) -> tuple[str, str]:
+    return ordered_pair(item.a.identity, item.b.identity)
+
+
+def _rests_on(
+    decision: Decision | PhotoDecision, batch: Batch, rows: Sequence[PersonAnswer]
+) -> bool:
     """Whether a decision of the log came from these answers."""
     return (
         decision.decision != PENDING
@@ -189,29 +244,5 @@ def _rests_on(decision: Decision, batch: Batch, rows: Sequence[PersonAnswer]) ->
     )
 
 
-class _Questions:
-    """Finds questions by key: open batches first, closed ones when a late answer needs them."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._folder = exchange.folder
-        self._batches: dict[str, Batch] = {}
-        self._found: dict[str, tuple[Batch, Item]] = {}
-        for name in self._folder.open_batches():
-            self.batch(name)
-
-    def batch(self, name: str) -> Batch:
-        """A batch by its name."""
-        if name not in self._batches:
-            batch = self._folder.batch(name)
-            self._batches[name] = batch
-            self._found.update((item.key, (batch, item)) for item in batch.items)
-        return self._batches[name]
-
-    def find(self, key: str) -> tuple[Batch, Item] | None:
-        """The batch and the question of a key; None when nobody asked it."""
-        if key not in self._found:
-            for name in reversed(self._folder.batch_names()):
-                self.batch(name)
-                if key in self._found:
-                    break
-        return self._found.get(key)
+def _last(rows: Sequence[PersonAnswer]) -> str:
+    return max(row.answered_at for row in rows)

@@ -78,7 +78,7 @@ class Push:
     def _send(self, batch: Batch) -> None:
         folder = self._exchange.folder
         ids = self._ids(batch.kind)
-        waiting = _waiting(batch, self._exchange)
+        waiting = self._waiting(batch)
         missing = [item for item in waiting if item.key not in ids]
         for start in range(0, len(missing), _ITEMS_AT_ONCE):
             items = missing[start : start + _ITEMS_AT_ONCE]
@@ -94,6 +94,10 @@ class Push:
             folder.mark_opened(batch.name, self._now)
         elif self._must_renew(self._now - signed):
             self._renew(batch, [item for item in waiting if item.key in ids], ids)
+
+    def _waiting(self, batch: Batch) -> list[Item]:
+        done = answered_keys(batch, self._exchange.folder.answers_to([batch.name]))
+        return [item for item in batch.items if item.key not in done]
 
     def _renew(self, batch: Batch, items: Sequence[Item], ids: Mapping[str, int]) -> None:
         """Give open tasks new addresses before the old ones end."""
@@ -137,8 +141,3 @@ class Push:
             pictures = [crops[face] for face in faces]
             data = to_jpeg(pictures[0]) if len(pictures) == 1 else gallery_sheet(pictures)
             folder.storage.write(folder.path(f"{IMAGES}/{name}"), data)
-
-
-def _waiting(batch: Batch, exchange: Exchange) -> list[Item]:
-    done = answered_keys(batch, exchange.folder.answers())
-    return [item for item in batch.items if item.key not in done]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +13,7 @@ from cleaning.stages.audit import Audit
 from cleaning.stages.material import Material
 from cleaning.stages.opinions import Opinions
 from cleaning.stages.sides import Sides
-from facedata.review import Answer, Decision, Pair, PairEvidence, PhotoDecision
+from facedata.review import PENDING, Answer, Decision, Pair, PairEvidence, PhotoDecision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +55,23 @@ class QuestionContext:
         return {row.pair: row for row in self.material.evidence}
 
     @cached_property
+    def log(self) -> list[Decision]:
+        """All decisions about pairs, oldest first."""
+        return self.material.folder.decisions()
+
+    @cached_property
     def decided(self) -> dict[Pair, Decision]:
         """The decision that counts for each pair."""
-        return latest(self.material.folder.decisions())
+        return latest(self.log)
+
+    @cached_property
+    def words(self) -> dict[Pair, list[str]]:
+        """What was decided about each pair and by whom, oldest first."""
+        said: dict[Pair, list[str]] = defaultdict(list)
+        for row in self.log:
+            if row.decision != PENDING:
+                said[row.pair].append(f"{row.decision} ({row.decided_by})")
+        return said
 
     @cached_property
     def decided_photos(self) -> dict[tuple[str, str], PhotoDecision]:

@@ -32,47 +32,43 @@ class Planner:
     """Plans one batch after the other, each in the light of those planned before."""
 
     def __init__(self, recipe: Recipe, material: Material, gold: Gold) -> None:
-        self._recipe = recipe
-        self._material = material
-        self._gold = gold
+        options = recipe.review
         findings = Findings(
             recipe=recipe,
             judged=material.judged,
             candidates=material.candidates,
             measured=material.measured,
         )
-        self._audit = decide_content(material.folder.storage, findings).audit
-        self._opinions = find_opinions(material.folder)
-
-    def plan(self, kind: Kind) -> Batch | None:
-        """Plan the next batch of a kind; None when there is nothing to ask."""
-        context = self._context()
-        items = _ITEMS[kind](context)
-        if not items:
-            return None
-        return Batch(
-            name=context.asked.next_name(kind),
-            kind=kind,
-            overlap=1 if kind == Kind.SENIOR else context.wishes.overlap,
-            model=self._material.model,
-            items=tuple(_with_key(kind, item, context.asked) for item in items),
-        )
-
-    def _context(self) -> QuestionContext:
-        options = self._recipe.review
-        return QuestionContext(
-            material=self._material,
+        # Nothing that is decided changes while batches are planned.
+        self._context = QuestionContext(
+            material=material,
             wishes=Wishes(
                 budget=options.batch,
                 overlap=options.overlap,
-                gold=self._gold,
+                gold=gold,
                 gold_share=options.gold_share,
                 borderline=options.borderline,
             ),
-            asked=Asked(self._material.folder),
-            audit=self._audit,
-            opinions=self._opinions,
+            asked=Asked(material.folder),
+            audit=decide_content(material.folder.storage, findings).audit,
+            opinions=find_opinions(material.folder),
         )
+
+    def plan(self, kind: Kind) -> Batch | None:
+        """Plan the next batch of a kind; None when there is nothing to ask."""
+        context = self._context
+        items = _ITEMS[kind](context)
+        if not items:
+            return None
+        batch = Batch(
+            name=context.asked.next_name(kind),
+            kind=kind,
+            overlap=1 if kind == Kind.SENIOR else context.wishes.overlap,
+            model=context.material.model,
+            items=tuple(_with_key(kind, item, context.asked) for item in items),
+        )
+        context.asked.add(batch)
+        return batch
 
 
 def known_decisions(material: Material, gold: Gold, now: str) -> list[Decision]:

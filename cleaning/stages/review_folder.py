@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from pydantic import TypeAdapter
 
 from cleaning.review.items import Batch, PersonAnswer
-from facedata.jsonl import Row, from_lines, to_lines
+from cleaning.stages.review_log import ReviewLog
 from facedata.review import Decision, PhotoDecision
 from facedata.storage import Storage
 
@@ -21,7 +21,7 @@ _PLAN = "plan.json"
 _OPENED = "opened.json"
 _CLOSED = "closed.json"
 _BATCH = TypeAdapter(Batch)
-T = TypeVar("T", bound=Row)
+_KEYS = re.compile(rb'"key"\s*:\s*"([^"\\]*)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,27 +41,39 @@ class ReviewFolder:
 
     def decisions(self) -> list[Decision]:
         """All decisions about pairs, oldest first."""
-        return self._log(_DECISIONS, Decision)
+        return self._decisions.rows()
+
+    def decisions_about(self, firsts: Collection[str]) -> list[Decision]:
+        """The decisions about pairs whose first identity is one of these, oldest first."""
+        return self._decisions.rows_with("identity_a", firsts)
 
     def photo_decisions(self) -> list[PhotoDecision]:
         """All decisions about photos, oldest first."""
-        return self._log(_PHOTO_DECISIONS, PhotoDecision)
+        return self._photo_decisions.rows()
+
+    def photo_decisions_about(self, identities: Collection[str]) -> list[PhotoDecision]:
+        """The decisions about photos of these identities, oldest first."""
+        return self._photo_decisions.rows_with("identity", identities)
 
     def answers(self) -> list[PersonAnswer]:
         """All answers of single people, oldest first."""
-        return self._log(_ANSWERS, PersonAnswer)
+        return self._answers.rows()
+
+    def answers_to(self, batches: Collection[str]) -> list[PersonAnswer]:
+        """The answers of single people to these batches, oldest first."""
+        return self._answers.rows_with("batch", batches)
 
     def append_decisions(self, rows: Sequence[Decision]) -> None:
         """Add decisions about pairs."""
-        self._append(_DECISIONS, rows)
+        self._decisions.append(rows)
 
     def append_photo_decisions(self, rows: Sequence[PhotoDecision]) -> None:
         """Add decisions about photos."""
-        self._append(_PHOTO_DECISIONS, rows)
+        self._photo_decisions.append(rows)
 
     def append_answers(self, rows: Sequence[PersonAnswer]) -> None:
         """Add answers of single people."""
-        self._append(_ANSWERS, rows)
+        self._answers.append(rows)
 
     def batch_names(self) -> list[str]:
         """Names of all batches ever planned, in order of name."""
@@ -74,6 +86,11 @@ class ReviewFolder:
     def batch(self, name: str) -> Batch:
         """The plan of a batch."""
         return _BATCH.validate_json(self.storage.read(self._batch_path(name, _PLAN)))
+
+    def keys(self, name: str) -> list[str]:
+        """The keys of a batch's questions; much quicker than ``batch``."""
+        plan = self.storage.read(self._batch_path(name, _PLAN))
+        return [key.decode() for key in _KEYS.findall(plan)]
 
     def plan(self, batch: Batch) -> None:
         """Write down what will be sent."""
@@ -105,12 +122,16 @@ class ReviewFolder:
     def _batch_path(self, name: str, file: str) -> str:
         return self.path(f"batches/{name}/{file}")
 
-    def _log(self, name: str, row_type: type[T]) -> list[T]:
-        path = self.path(name)
-        if not self.storage.exists(path):
-            return []
-        return from_lines(row_type, self.storage.read(path), self.storage.url(path))
+    @property
+    def _decisions(self) -> ReviewLog[Decision]:
+        return ReviewLog(storage=self.storage, path=self.path(_DECISIONS), row_type=Decision)
 
-    def _append(self, name: str, rows: Sequence[Row]) -> None:
-        if rows:
-            self.storage.append(self.path(name), to_lines(rows))
+    @property
+    def _photo_decisions(self) -> ReviewLog[PhotoDecision]:
+        return ReviewLog(
+            storage=self.storage, path=self.path(_PHOTO_DECISIONS), row_type=PhotoDecision
+        )
+
+    @property
+    def _answers(self) -> ReviewLog[PersonAnswer]:
+        return ReviewLog(storage=self.storage, path=self.path(_ANSWERS), row_type=PersonAnswer)
