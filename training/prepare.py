@@ -238,5 +238,5 @@ def _network(config: ModelConfig, backbone: nn.Module, world: World) -> nn.Modul
         return network
     # Every rank keeps its own running statistics; the first one's are those that are saved.
     return nn.parallel.DistributedDataParallel(
-        network, broadcast_buffers=False, gradient_as_bucket_view=True
+        network, forward_sync_buffers=False, gradient_as_bucket_view=True
     )
