@@ -1,8 +1,9 @@
 """``python -m benchmarks [NAME ...]``: run the benches, print their tables, keep the results.
 
 A bench is a module here with ``run() -> list[dict]``, one dict per row; its docstring says how it
-measures. Each result is written to ``benchmarks/results/<name>.json`` and ``<name>.md`` with the
-machine, the versions and the date.
+measures. One that takes long at its full size has ``run_full()`` too, for ``--full``. Each result
+is written to ``benchmarks/results/<name>.json`` and ``<name>.md`` with the machine, the versions
+and the date.
 """
 
 from __future__ import annotations
@@ -23,9 +24,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-BENCHES = ("join", "faces", "noise", "people", "demo_pack")
+BENCHES = ("join", "faces", "noise", "people", "demo_pack", "review")
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("numpy", "scipy", "onnxruntime", "opencv-python", "faiss-cpu", "insightface")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "onnxruntime",
+    "opencv-python",
+    "faiss-cpu",
+    "insightface",
+    "label-studio-sdk",
+)
 _WIDE = 8
 """A table with more columns than this is shown with one column per row of the result."""
 
@@ -43,13 +52,14 @@ class Result:
     rows: list[dict[str, Any]]
 
 
-def measure(name: str) -> Result:
-    """Run one bench."""
+def measure(name: str, full: bool = False) -> Result:
+    """Run one bench; at its full size, where it has one, it is called ``<name>_full``."""
     bench = importlib.import_module(f"benchmarks.{name}")
     started = time.monotonic()
-    rows: list[dict[str, Any]] = bench.run()
+    is_full = full and hasattr(bench, "run_full")
+    rows: list[dict[str, Any]] = bench.run_full() if is_full else bench.run()
     return Result(
-        name=name,
+        name=f"{name}_full" if is_full else name,
         method=(bench.__doc__ or "").strip(),
         date=datetime.now(UTC).isoformat(timespec="minutes"),
         seconds=round(time.monotonic() - started, 1),
@@ -127,19 +137,23 @@ def main() -> None:
     """Run the benches that are named, all of them by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}")
-    names = parser.parse_args().names or BENCHES
+    parser.add_argument("--full", action="store_true", help="sizes that take long, where there are")
+    given = parser.parse_args()
+    names = given.names or BENCHES
     unknown = [name for name in names if name not in BENCHES]
     if unknown:
         parser.error(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
     console = Console()
     for name in names:
-        result = measure(name)
+        result = measure(name, given.full)
         if not result.rows:
             console.print(f"{name}: nothing to measure here (its data is not on this machine)")
             continue
         write(result, RESULTS)
         console.print(as_table(result))
-        console.print(f"{result.seconds} s on {result.machine}; kept in {RESULTS / name}.md\n")
+        console.print(
+            f"{result.seconds} s on {result.machine}; kept in {RESULTS / result.name}.md\n"
+        )
 
 
 if __name__ == "__main__":
