@@ -16,6 +16,7 @@ import typer
 from facedata.errors import WinnowError
 from flows.cli_options import Json, RecipePath, Runner, RunnerOption, Workspace, answer
 from flows.cli_review import review_app
+from flows.cli_train import register
 from flows.settings import silence_prefect
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 versions_app = typer.Typer(help="Look at released versions.", no_args_is_help=True)
 app.add_typer(review_app, name="review")
 app.add_typer(versions_app, name="versions")
+register(app)
 
 
 def main() -> None:

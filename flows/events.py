@@ -12,6 +12,8 @@ costs a warning in the log, never the work: the workspace is the truth, the even
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.events import Event, RelatedResource, Resource
@@ -22,6 +24,7 @@ from prefect.settings import get_current_settings
 VERSION_RELEASED = "facedata.version.released"
 REVIEW_OPENED = "facedata.review.opened"
 REVIEW_COMPLETED = "facedata.review.completed"
+MODEL_PROMOTED = "facedata.model.promoted"
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -62,7 +65,20 @@ def emit_review_completed(name: str, batch: str, decisions: int) -> bool:
     return _send(event, batch, "its decisions are recorded")
 
 
-def _event(kind: str, name: str, payload: dict[str, str | int]) -> Event:
+def emit_model_promoted(name: str, model: str, version: str, metrics: dict[str, Any]) -> bool:
+    """Tell the Prefect server that a model is the data set's current one.
+
+    The payload is ``model``, the ``version`` that it was trained on, and the ``metrics`` by which
+    it was promoted.
+
+    Returns:
+        Whether a server has the event.
+    """
+    payload = {"model": model, "version": version, "metrics": metrics}
+    return _send(_event(MODEL_PROMOTED, name, payload), model, "the model itself is promoted")
+
+
+def _event(kind: str, name: str, payload: dict[str, Any]) -> Event:
     return Event(
         event=kind,
         resource=Resource(

@@ -1,0 +1,164 @@
+"""``winnow train``, ``winnow evaluate`` and ``winnow selftrain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli_options import Json, RecipePath, Workspace, answer
+from flows.settings import silence_prefect
+
+TrainingRecipe = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="A training recipe, by name or as a YAML file.")
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(min=1, help="On this machine; one per GPU, or core up to two, when not given."),
+]
+Detector = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PACK", help="Its detector, in place of the one the version was built with."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``winnow``."""
+    app.command()(train)
+    app.command()(evaluate)
+    app.command()(selftrain)
+
+
+def train(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="For example demo-v0001.")],
+    workspace: Workspace,
+    recipe: TrainingRecipe = "demo_cpu",
+    processes: Processes = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines of the run.")] = 1,
+    rendezvous: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where the machines meet.")
+    ] = None,
+    join: Annotated[
+        bool, typer.Option("--join", help="This is a further machine of a run: train only.")
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="For runs and models, in place of the workspace."),
+    ] = None,
+    detector: Detector = None,
+    initial: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN|previous", help="A run to start from."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the request and say what would be done.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train on a released version; the model is exported, evaluated, and promoted when better."""
+    silence_prefect()
+    from flows.train_lines import plan_lines, train_lines
+    from flows.training_job import TrainingOptions, open_training
+
+    options = TrainingOptions(
+        output=output,
+        detector=detector,
+        processes=processes,
+        nodes=nodes,
+        rendezvous=rendezvous,
+        join=join,
+        initial=initial,
+    )
+    # A wrong request is answered here, before Prefect takes its seconds to start.
+    job = open_training(version, workspace, recipe, options)
+    from flows.train import plan
+    from flows.train import train as train_flow
+
+    if dry_run:
+        planned = plan(job)
+        answer(planned, plan_lines(planned), as_json)
+        return
+    result = train_flow(version, workspace, recipe, options=options)
+    answer(_data(result), train_lines(result), as_json)
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A pack's folder or name, or a model or data set of -w."
+        ),
+    ],
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CSV", help="Columns image_a, image_b, same; may be repeated."),
+    ] = None,
+    bins: Annotated[
+        list[Path] | None,
+        typer.Option("--bin", metavar="FILE", help="insightface's format; may be repeated."),
+    ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where the CSV's paths start; its own folder if not given."
+        ),
+    ] = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            "--workspace", "-w", metavar="DIR", help="Look up models and keep aligned faces there."
+        ),
+    ] = None,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Add the mirrored face, as published results do.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a model pack on pairs of photos, or on .bin verification sets."""
+    from facedata.errors import RequestError
+
+    sets = (*(pairs or ()), *(bins or ()))
+    if not sets:
+        raise RequestError("evaluate: nothing to evaluate on; give --pairs CSV or --bin FILE")
+    from flows.evaluate import EvaluateOptions
+    from flows.evaluate import evaluate as run_evaluation
+
+    result = run_evaluation(
+        model, EvaluateOptions(sets=sets, photos=photos, workspace=workspace, flip=flip)
+    )
+    answer(_data(result), result["lines"], as_json)
+
+
+def selftrain(
+    recipe: RecipePath,
+    workspace: Workspace,
+    training: TrainingRecipe = "demo_cpu",
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 3,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of images that may still change.")
+    ] = 0.001,
+    processes: Processes = None,
+    as_json: Json = False,
+) -> None:
+    """Clean, train, clean again with the new model, until the ledger stops changing."""
+    silence_prefect()
+    from flows.self_training import SelfTraining, self_train, self_training_lines
+
+    asked = SelfTraining(
+        recipe=str(recipe),
+        workspace=workspace,
+        training=training,
+        rounds=rounds,
+        tolerance=tolerance,
+        processes=processes,
+    )
+    result = self_train(asked)
+    answer(result, self_training_lines(result), as_json)
+
+
+def _data(result: dict[str, Any]) -> dict[str, Any]:
+    """Without the lines, which say the same for people."""
+    return {key: value for key, value in result.items() if key != "lines"}

@@ -1,0 +1,118 @@
+"""What a model pack is worth on evaluation sets, and which pack a name means."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cleaning.faces.pack import find_pack
+from facedata.models import model_folder, read_current
+from facedata.storage import Storage
+from flows.evaluation_set import EvaluationSet, Sight, open_set
+from flows.job import pack_location
+from training.evaluate.operating_point import OperatingPoint
+from training.evaluate.pairs import FARS
+from training.evaluate.report import PairReport, pair_report
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """How a pack does on a set; ``without_face`` are the photos in which it found none."""
+
+    report: PairReport
+    images: int
+    without_face: tuple[str, ...] = ()
+
+    def point(self, far: float) -> OperatingPoint | None:
+        """The operating point at a rate that was asked for; None where it cannot be measured."""
+        return self.report.points[far]
+
+    def as_json(self) -> Answer:
+        """Plain numbers."""
+        missing = list(self.without_face)
+        return {**self.report.as_json(), "images": self.images, "without_face": missing}
+
+    def lines(self) -> list[str]:
+        """One line per figure."""
+        if not self.without_face:
+            return self.report.lines()
+        return [
+            *self.report.lines(),
+            f"{len(self.without_face)} of {self.images} photos without a face, first "
+            f"{self.without_face[0]}: their pairs count as not accepted",
+        ]
+
+
+def evaluate_sets(
+    sight: Sight, sets: Sequence[EvaluationSet], false_accept_rate: float | None = None
+) -> list[Evaluated]:
+    """Measure a pack on every set, at the usual rates and the one given.
+
+    Raises:
+        RequestError: a set cannot be read, or a photo of it is missing.
+        ModelError: the pack cannot be used.
+    """
+    fars = sorted({*FARS, false_accept_rate or FARS[0]}, reverse=True)
+    found = []
+    for chosen in sets:
+        seen = sight.look(chosen)
+        report = pair_report(seen.name, seen.scored, fars)
+        found.append(Evaluated(report=report, images=seen.images, without_face=seen.without_face))
+    return found
+
+
+def find_model(model: str, storage: Storage | None) -> Path:
+    """The folder of a pack: a folder, ``demo``, an insightface pack, or, in a workspace, the name
+    of a model or of a data set, whose current model is meant.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if storage is not None and storage.is_local and Path(model).name == model:
+        current = read_current(storage, model)
+        folder = storage.local_path(model_folder(current.model if current else model))
+        if folder.is_dir():
+            return folder
+    return find_pack(pack_location(model), download=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """What ``winnow evaluate`` is asked for beside the model.
+
+    ``photos`` is for the CSVs among ``sets``; ``workspace`` is where model names are looked up and
+    aligned faces are kept, without it they are forgotten. ``flip`` adds the mirrored face, as
+    published results do and cleaning does not.
+    """
+
+    sets: tuple[Path, ...]
+    photos: Path | None = None
+    workspace: str | None = None
+    flip: bool = False
+
+
+def evaluate(model: str, options: EvaluateOptions) -> Answer:
+    """Measure a model and return what was found, as JSON values and as lines.
+
+    Raises:
+        RequestError: a set, a photo or the model is missing or not usable.
+    """
+    sets = [open_set(path, options.photos) for path in options.sets]
+    workspace = None if options.workspace is None else Storage(options.workspace)
+    with ExitStack() as stack:
+        cache = workspace or Storage(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = find_model(model, workspace)
+        measured = evaluate_sets(Sight(folder, cache, flip=options.flip), sets)
+    return {
+        "model": model,
+        "folder": str(folder),
+        "flip": options.flip,
+        "sets": [one.as_json() for one in measured],
+        "lines": [line for one in measured for line in one.lines()],
+    }

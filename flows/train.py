@@ -1,0 +1,182 @@
+"""The ``train`` flow: a released version becomes a model pack, judged and perhaps promoted.
+
+Train, export, evaluate, write the card, promote. Each of these finds what an earlier start of the
+same run completed, so a run that was killed anywhere is simply started again and never makes a
+second model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.context import FlowRunContext
+
+from facedata.errors import ModelError
+from facedata.lock import hold_workspace
+from facedata.models import model_folder, read_current
+from facedata.storage import Storage
+from flows.evaluate import Evaluated, evaluate_sets
+from flows.evaluation_set import Sight
+from flows.held_out import HeldOut, check_held_out, version_faces
+from flows.launch import CONFIG, Launch, last_checkpoint, run_training
+from flows.model_card import README, export_model, write_card
+from flows.progress import Reporter
+from flows.promote import Contest, Verdict, announce, judge, promote
+from flows.training_job import TrainingJob, TrainingOptions, check_event, open_training
+from flows.training_progress import TrainingProgress
+from training.config import to_yaml
+
+Answer = dict[str, Any]
+
+
+@flow(name="train", persist_result=False)
+def train(
+    version: str,
+    workspace: str,
+    recipe: str = "demo_cpu",
+    manifest: str | None = None,
+    options: TrainingOptions = TrainingOptions(),  # noqa: B008 - frozen
+) -> Answer:
+    """Train on a released version, export, evaluate and perhaps promote the model.
+
+    Args:
+        version: for example ``people-v0003``.
+        workspace: folder or fsspec URL that holds it.
+        recipe: a training recipe by name, or its file.
+        manifest: where the event that started this says the version is.
+        options: output, detector, machines.
+
+    Raises:
+        RequestError: the request is not usable.
+        WorkError: training, export or evaluation failed; the same call goes on.
+    """
+    if manifest is not None:
+        check_event(version, workspace, manifest)
+    return run_job(open_training(version, workspace, recipe, options))
+
+
+def run_job(job: TrainingJob) -> Answer:
+    """Do what a checked request asks for."""
+    if job.join:
+        with Reporter() as reporter:
+            _train(job, reporter)
+        return {**_headline(job), "joined": True}
+    run = Storage(job.output)
+    with hold_workspace(run), Reporter() as reporter:
+        run.write(CONFIG, to_yaml(job.config).encode())
+        _train(job, reporter)
+        model = export_model(job)
+        reporter.say(f"exported as {model}; evaluating on {len(job.sets)} sets")
+        evaluated, held_out = _evaluate(job, model)
+        write_card(job, model, evaluated, held_out)
+        verdict = _settle(job, model, evaluated, held_out)
+    _show(job, model)
+    return {
+        **_headline(job),
+        "steps": last_checkpoint(job.output),
+        "model": model,
+        "folder": str(job.home.local_path(model_folder(model))),
+        "evaluation": [one.as_json() for one in evaluated],
+        "held_out": [one.as_json() for one in held_out],
+        "promotion": verdict.as_json(),
+        "lines": [
+            *(line for one in evaluated for line in one.lines()),
+            *(line for one in held_out for line in one.lines()),
+        ],
+    }
+
+
+def plan(job: TrainingJob) -> Answer:
+    """What a run would do."""
+    return {
+        **_headline(job),
+        "steps_done": last_checkpoint(job.output),
+        "command": job.fleet.command(job.output / CONFIG, job.output.name),
+        "detector": str(job.base),
+        "evaluation_sets": [str(one.path) for one in job.sets],
+        "initial": job.config.checkpoint.initial,
+        "config": to_yaml(job.config),
+    }
+
+
+def _headline(job: TrainingJob) -> Answer:
+    return {
+        "version": job.manifest.version,
+        "digest": job.manifest.digest,
+        "recipe": job.config.name,
+        "output": str(job.output),
+        "processes": job.fleet.processes,
+        "nodes": job.fleet.nodes,
+    }
+
+
+def _train(job: TrainingJob, reporter: Reporter) -> None:
+    progress = TrainingProgress(reporter, job.output.name)
+    run_training(Launch(output=job.output, fleet=job.fleet), progress.follow)
+
+
+def _evaluate(job: TrainingJob, model: str) -> tuple[list[Evaluated], list[HeldOut]]:
+    """Measure the new model, and look for people of the sets in the version."""
+    if not job.sets:
+        return [], []
+    folder = job.home.local_path(model_folder(model))
+    far = job.config.evaluation.false_accept_rate
+    evaluated = evaluate_sets(Sight(folder, job.home), job.sets, far)
+    base = Sight(job.base, job.home)
+    faces = version_faces(Storage(job.config.data.workspace), job.manifest, base)
+    held_out = [check_held_out(base.look(one), faces, job.manifest) for one in job.sets]
+    return evaluated, held_out
+
+
+def _settle(
+    job: TrainingJob, model: str, evaluated: list[Evaluated], held_out: list[HeldOut]
+) -> Verdict:
+    """Compare with the current model, promote when better, and tell it once."""
+    current = read_current(job.home, job.dataset)
+    far = job.config.evaluation.false_accept_rate
+    if current is not None and current.model == model:
+        announce(job.home, job.dataset, current)
+        return Verdict(
+            promoted=True, reason="it is the current model", model=model, before=model,
+            false_accept_rate=far, tar=current.tar, tar_before=current.tar,
+        )  # fmt: skip
+    before, folder = _to_beat(job)
+    contest = Contest(
+        model=model,
+        before=before,
+        false_accept_rate=far,
+        evaluated=evaluated,
+        evaluated_before=evaluate_sets(Sight(folder, job.home), job.sets, far),
+        held_out=held_out,
+    )
+    verdict = judge(contest)
+    if verdict.promoted:
+        promote(job.home, job.dataset, verdict, (job.manifest.version, job.manifest.digest))
+        current = read_current(job.home, job.dataset)
+        if current is not None:
+            announce(job.home, job.dataset, current)
+    return verdict
+
+
+def _to_beat(job: TrainingJob) -> tuple[str, Path]:
+    current = read_current(job.home, job.dataset)
+    if current is None:
+        return job.base_name, job.base
+    folder = job.home.local_path(model_folder(current.model))
+    if not folder.is_dir():
+        raise ModelError(
+            f"models/{job.dataset}.json names {current.model}, which is not there; put it back, "
+            f"or remove the file to compare with {job.base_name}"
+        )
+    return current.model, folder
+
+
+def _show(job: TrainingJob, model: str) -> None:
+    """The card as an artifact of the flow run."""
+    if FlowRunContext.get() is None:
+        return
+    text = job.home.read(f"{model_folder(model)}/{README}").decode()
+    create_markdown_artifact(text, key=f"model-{model}", description=f"Card of {model}")

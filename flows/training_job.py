@@ -1,0 +1,235 @@
+"""What a training run is asked to do, checked before anything is started."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cleaning.faces.pack import find_pack
+from facedata.errors import ModelError, RecipeError, RequestError, WorkspaceError
+from facedata.storage import Storage
+from facedata.versions import Manifest, list_versions, manifest_path, read_manifest
+from flows.evaluation_set import EvaluationSet, open_set
+from flows.job import pack_location
+from flows.launch import Fleet, choose_fleet, last_checkpoint
+from training.config import TrainingConfig, config_from
+from training.data.released import training_set
+from training.recipes import RECIPES, Target
+from training.recipes import recipe as named_recipe
+
+PREVIOUS = "previous"
+"""Start from the newest earlier version's run of the same recipe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions:
+    """How a version is trained on, beside the recipe.
+
+    ``output`` is a folder for runs and models in place of the workspace, needed when that is
+    remote; ``detector`` a pack in place of the one that the version was built with. ``processes``
+    (None: one for each GPU, or core up to two), ``nodes`` and ``rendezvous`` are those of torchrun;
+    ``join`` makes this a further node of a run that another one started. ``initial`` is the folder
+    of a run to start from, or ``previous``.
+    """
+
+    output: str | None = None
+    detector: str | None = None
+    processes: int | None = None
+    nodes: int = 1
+    rendezvous: str | None = None
+    join: bool = False
+    initial: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """A checked request. ``home`` holds runs and models, ``base`` is the pack whose detector the
+    new one gets, and the one to beat as long as none was promoted."""
+
+    manifest: Manifest
+    config: TrainingConfig
+    home: Storage
+    base: Path
+    base_name: str
+    sets: tuple[EvaluationSet, ...]
+    fleet: Fleet
+    join: bool
+
+    @property
+    def output(self) -> Path:
+        """The run's folder."""
+        return Path(self.config.output)
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name: ``people-v0003`` is of ``people``."""
+        return self.manifest.version.rsplit("-v", 1)[0]
+
+
+def open_training(
+    version: str, workspace: str, recipe: str, options: TrainingOptions
+) -> TrainingJob:
+    """Check everything that can be checked without torch.
+
+    Raises:
+        RequestError: the version, recipe, models, evaluation sets or machine are not usable.
+        IntegrityError: the version's manifest is not what its digest says.
+    """
+    check_torch()
+    released = Storage(workspace)
+    manifest = read_manifest(released, version)
+    training_set(workspace, manifest, None)
+    home = _home(released, options.output)
+    target = Target(
+        workspace=released.url(""),
+        version=version,
+        output=str(home.local_path(f"training/{version}-{_label(recipe)}")),
+        digest=manifest.digest,
+    )
+    config = _start_from(read_training_recipe(recipe, target), home, options.initial)
+    base_name = options.detector or str(manifest.recipe.get("models", ""))
+    return TrainingJob(
+        manifest=manifest,
+        config=config,
+        home=home,
+        base=_base(base_name, version, given=options.detector is not None),
+        base_name=base_name,
+        sets=tuple(open_set(Path(path)) for path in config.evaluation.sets),
+        fleet=choose_fleet(config.device, options.processes, options.nodes, options.rendezvous),
+        join=options.join,
+    )
+
+
+def check_torch() -> None:
+    """Check that torch is installed, without importing it.
+
+    Raises:
+        RequestError: it is not.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise RequestError(
+            'training needs torch, which is not installed; pip install "winnow-faces[train]"'
+        )
+
+
+def check_recipe(recipe: str) -> None:
+    """Check a training recipe before there is a version to train on.
+
+    Raises:
+        RequestError: it is not usable, an evaluation set of it is missing, or torch is.
+    """
+    check_torch()
+    config = read_training_recipe(recipe, Target(workspace="-", version="-", output="-"))
+    for path in config.evaluation.sets:
+        open_set(Path(path))
+
+
+def check_event(version: str, workspace: str, manifest: str) -> None:
+    """Check that a released version is one of this workspace.
+
+    Raises:
+        RequestError: the event was about another workspace's version.
+    """
+    own = Storage(workspace).url(manifest_path(version))
+    if own != manifest:
+        raise RequestError(
+            f"version {version}: released as {manifest}, this deployment trains on {own}; give it "
+            "that workspace, or name the data set in its trigger"
+        )
+
+
+def read_training_recipe(recipe: str, target: Target) -> TrainingConfig:
+    """The configuration of a recipe, by its name or its file, for a target.
+
+    A file may leave out what the target says; what it says about these keys does not count, except
+    for ``data.digest``. Relative paths in it start from its folder.
+
+    Raises:
+        RecipeError: there is no such recipe, or a key or value of the file is not allowed.
+    """
+    path = Path(recipe)
+    if recipe in RECIPES or not (path.suffix or path.exists() or "/" in recipe):
+        return named_recipe(recipe, target)
+    try:
+        loaded = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(
+            f"training recipe {path}: cannot be read ({' '.join(str(error).split())}); give a "
+            f"YAML file, or one of {', '.join(RECIPES)}"
+        ) from error
+    if not isinstance(loaded, dict):
+        raise RecipeError(f"training recipe {path}: expected keys and values; see examples/")
+    return _resolved(config_from(_filled(loaded, path, target), origin=str(path)), path)
+
+
+def _filled(loaded: Mapping[str, Any], path: Path, target: Target) -> dict[str, Any]:
+    data = loaded.get("data") or {}
+    if not isinstance(data, dict):
+        raise RecipeError(f"training recipe {path}: key 'data' needs keys below it")
+    given = {"workspace": target.workspace, "version": target.version}
+    filled = {"digest": target.digest, **data, **given}
+    return {"name": path.stem, **loaded, "output": target.output, "data": filled}
+
+
+def _resolved(config: TrainingConfig, path: Path) -> TrainingConfig:
+    folder = path.absolute().parent
+    sets = tuple(str(folder / one) for one in config.evaluation.sets)
+    data, checkpoint = config.data, config.checkpoint
+    if data.cache is not None:
+        data = replace(data, cache=str(folder / data.cache))
+    if checkpoint.initial is not None:
+        checkpoint = replace(checkpoint, initial=str(folder / checkpoint.initial))
+    evaluation = replace(config.evaluation, sets=sets)
+    return replace(config, data=data, checkpoint=checkpoint, evaluation=evaluation)
+
+
+def _start_from(config: TrainingConfig, home: Storage, initial: str | None) -> TrainingConfig:
+    """The configuration with the run to start from; a first version has no previous one."""
+    if initial is None:
+        return config
+    found = str(Path(initial).absolute())
+    if initial == PREVIOUS:
+        previous = _previous_run(config, home)
+        if previous is None:
+            return config
+        found = str(previous)
+    return replace(config, checkpoint=replace(config.checkpoint, initial=found))
+
+
+def _previous_run(config: TrainingConfig, home: Storage) -> Path | None:
+    version = config.data.version
+    label = Path(config.output).name.removeprefix(f"{version}-")
+    versions = list_versions(Storage(config.data.workspace), version.rsplit("-v", 1)[0])
+    for earlier in reversed(versions[: versions.index(version)]):
+        run = home.local_path(f"training/{earlier}-{label}")
+        if last_checkpoint(run):
+            return run
+    return None
+
+
+def _home(released: Storage, output: str | None) -> Storage:
+    home = released if output is None else Storage(output)
+    if not home.is_local:
+        raise WorkspaceError(
+            f"workspace {released.root}: checkpoints and models need a folder on a disk; give one "
+            "with --output, on a disk that all nodes share"
+        )
+    return Storage(Path(home.path("")).absolute())
+
+
+def _label(recipe: str) -> str:
+    return Path(recipe).stem if recipe not in RECIPES else recipe
+
+
+def _base(name: str, version: str, *, given: bool) -> Path:
+    if not given and "/" in name and not Path(name).is_absolute():
+        raise ModelError(
+            f"version {version}: built with models {name!r}, a path that only its recipe's folder "
+            "gives a meaning; name the pack with --detector"
+        )
+    return find_pack(pack_location(name), download=True)
