@@ -9,6 +9,7 @@ DEV    := $(VENV)/.installed-dev
 REVIEW := .cache/label-studio/.installed
 UV     := .cache/lock/bin/uv
 PORT   ?= 8080
+WORKSPACE ?= work
 WALLS  := facedata crawlers cleaning training flows demo benchmarks
 
 export DO_NOT_TRACK := 1
@@ -23,8 +24,8 @@ help: ## list the targets
 demo: $(LEAN) ## crawl the rendered celebrity web, clean it, release a version, say how right it was
 	$(BIN)/winnow demo
 
-label-studio: $(LEAN) $(REVIEW) ## run a review server on loopback, with a user and a token (PORT=8080)
-	$(BIN)/python -m demo.label_studio --port $(PORT)
+label-studio: $(LEAN) $(REVIEW) ## run a review server on loopback, with a user and a token (PORT=8080 WORKSPACE=work)
+	$(BIN)/python -m demo.label_studio --port $(PORT) --document-root $(WORKSPACE)
 
 test: $(DEV) $(REVIEW) ## run all tests; those skipped are named with the reason
 	$(BIN)/python -m pytest

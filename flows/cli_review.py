@@ -28,7 +28,12 @@ class _DefaultGroup(TyperGroup):
 
 review_app = typer.Typer(
     cls=_DefaultGroup,
-    help="Put merge candidates and doubtful photos before people, and take in their answers.",
+    help="""Put merge candidates and doubtful photos before people, and take in their answers.
+
+    `winnow review RECIPE` is `winnow review run RECIPE`. With `review.backend: file` that is the
+    only command you need. The others talk to Label Studio, at the recipe's `review.url` with the
+    token in LABEL_STUDIO_API_KEY; builds push and pull by themselves. docs/how-to/review.md tells
+    the whole story.""",
     no_args_is_help=True,
 )
 
@@ -46,14 +51,22 @@ def run(
     workspace: Workspace,
     answers: Annotated[
         Path | None,
-        typer.Option(help="A filled-in pairs.csv; without it the one in the workspace is read."),
+        typer.Option(help="A filled-in pairs.csv; without it the one in the review folder."),
     ] = None,
     reviewer: Reviewer = _USER,
     runner: RunnerOption = Runner.THREADS,
     as_json: Json = False,
 ) -> None:
-    """Build up to the review: take in answers, then write the pages or send the questions."""
+    """Build up to the review: take in answers, then write the pages or send the questions.
+
+    Nothing is released; `winnow build` does all this and releases a version.
+    """
     silence_prefect()
+    from flows.job import open_job
+    from flows.steps import check_review
+
+    # A wrong request is answered here, before Prefect takes its seconds to start.
+    check_review(open_job(recipe, workspace))
     from flows.review import take_answers
     from flows.summary import summary_lines
 
@@ -73,7 +86,12 @@ def push(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Send the next questions to the review server; what an earlier push left is finished."""
+    """Send the next questions to the review server; what an earlier push left is finished.
+
+    Keeps so many batches of pairs open, and one of each other kind: pairs for a senior, grids of
+    doubtful photos, the audit. What was answered before is never asked again. Addresses that
+    expire are renewed. Needs a build; safe to repeat.
+    """
     silence_prefect()
     from cleaning.stages.material import find_newest
     from flows import review_lines, review_server
@@ -89,7 +107,11 @@ def push(
 
 @review_app.command()
 def pull(recipe: RecipePath, workspace: Workspace, as_json: Json = False) -> None:
-    """Fetch answers; what enough people answered becomes a decision. Safe to repeat."""
+    """Fetch answers; what enough people answered becomes a decision. Safe to repeat.
+
+    A batch whose questions are all answered is closed, and the event facedata.review.completed
+    is told where a Prefect server is configured. Decisions take effect with the next build.
+    """
     silence_prefect()
     from flows import review_lines, review_server
 
@@ -99,7 +121,11 @@ def pull(recipe: RecipePath, workspace: Workspace, as_json: Json = False) -> Non
 
 @review_app.command()
 def status(recipe: RecipePath, workspace: Workspace, as_json: Json = False) -> None:
-    """Say how far the review is, and how well the annotators agree; asks no server."""
+    """Say how far the review is, and how well the annotators agree; asks no server.
+
+    It counts what was pulled. Per person: answers, control questions right, agreement with the
+    others; per kind of question Krippendorff's alpha, when two or more answered the same ones.
+    """
     from flows import review_lines, review_server
 
     result = review_server.status(recipe, workspace)
@@ -108,7 +134,11 @@ def status(recipe: RecipePath, workspace: Workspace, as_json: Json = False) -> N
 
 @review_app.command()
 def close(recipe: RecipePath, workspace: Workspace, as_json: Json = False) -> None:
-    """Fetch the answers, end the open batches and take their other questions back."""
+    """Fetch the answers, end the open batches and take their other questions back.
+
+    Questions that too few people answered are removed from the server. Their answers so far are
+    kept in the log, decide nothing, and the next push may ask the pairs again.
+    """
     silence_prefect()
     from flows import review_lines, review_server
 
@@ -126,7 +156,11 @@ def undo(
     note: Annotated[str, typer.Option(help="Why.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Take back the decision about a pair; the log keeps both, and the pair is asked again."""
+    """Take back the decision about a pair; the log keeps both, and the pair is asked again.
+
+    The next batch asks it anew; the next build releases it as pending. To correct an answer, the
+    annotator can as well change it in Label Studio: the next pull takes the change in.
+    """
     from flows import review_server
 
     pair = (identity_a, identity_b)
@@ -140,9 +174,17 @@ def listen(
     recipe: RecipePath,
     workspace: Workspace,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on, as the review server reaches it.")
+    ] = "127.0.0.1",
 ) -> None:
-    """Take in answers the moment they are given, until stopped (Ctrl-C)."""
+    """Take in answers the moment they are given, until stopped (Ctrl-C or SIGTERM).
+
+    Sets webhooks on the review server and removes them at the end. The server must be able to
+    reach --host: give this machine's address when the server runs elsewhere, and let it post to
+    private addresses (SSRF_PROTECTION_ENABLED=false; `make label-studio` does). Looks once a
+    minute as well, so an event that is lost only costs time.
+    """
     silence_prefect()
     from flows import review_server
     from flows.listen import listen as run_listener

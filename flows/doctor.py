@@ -5,6 +5,7 @@ Nothing is changed, downloaded or started; a workspace is probed with a file tha
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -20,7 +21,9 @@ import httpx
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from facedata.errors import ModelError
+from cleaning.review.label_studio import TOKEN_VARIABLE, connect
+from facedata.errors import ModelError, RequestError, ReviewError
+from facedata.options import ReviewOptions
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -38,6 +41,9 @@ _ONE_OF = {
 """Packages that write into the same folder; two of a row break each other."""
 _CUDA = "CUDAExecutionProvider"
 _PREFECT_TIMEOUT_SECONDS = 3.0
+_REVIEW_PATIENCE_SECONDS = 2.0
+_ADDRESS_VARIABLE = "LABEL_STUDIO_URL"
+"""Where the review server is, when it is not at the recipe's default: a recipe is not read here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,11 @@ def diagnose(workspace: Path | None) -> list[Check]:
     checks.append(_disk(place))
     if workspace is not None:
         checks.append(_writable(workspace))
-    return [*checks, _prefect()]
+    checks.append(_prefect())
+    if token := os.environ.get(TOKEN_VARIABLE):
+        address = os.environ.get(_ADDRESS_VARIABLE) or ReviewOptions().url
+        checks.append(_label_studio(address, token))
+    return checks
 
 
 def doctor_lines(checks: Sequence[Check]) -> list[str]:
@@ -295,3 +305,20 @@ def _prefect() -> Check:
             remedy="start it (prefect server start), or unset PREFECT_API_URL to build without it",
         )
     return Check(name="Prefect", status="ok", detail=f"server at {url}")
+
+
+def _label_studio(url: str, token: str) -> Check:
+    """Whether the review server is there and lets us in."""
+    try:
+        server = connect(url, token, patience=_REVIEW_PATIENCE_SECONDS)
+        release, account = server.version(), server.account()
+    except (RequestError, ReviewError) as error:
+        return Check(
+            name="Label Studio",
+            status="fail",
+            detail=str(error),
+            remedy=f"{_ADDRESS_VARIABLE} says where it is; unset {TOKEN_VARIABLE} to build "
+            "without a review server",
+        )
+    detail = f"{release} at {url}, as {account}"
+    return Check(name="Label Studio", status="ok", detail=detail)

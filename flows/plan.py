@@ -14,6 +14,7 @@ from facedata.recipe import load_recipe, resolve_paths
 from facedata.storage import Storage
 from facedata.versions import list_versions, next_version
 from flows.job import pack_location
+from flows.review_server import read_controls
 
 Answer = dict[str, Any]
 
@@ -27,6 +28,7 @@ def plan(recipe_path: Path, workspace: str) -> Answer:
     recipe = load_recipe(recipe_path)
     resolved = resolve_paths(recipe, recipe_path.resolve().parent)
     models = find_pack(pack_location(resolved.models))
+    read_controls(resolved)
     storage = Storage(workspace)
     sources = {
         name: _source(name, source)

@@ -18,6 +18,7 @@ from flows.build import Runner, build
 from flows.clock import utc_now
 from flows.job import open_job
 from flows.progress import Reporter
+from flows.review_events import tell_missed
 
 
 @flow(name="review", persist_result=False)
@@ -41,13 +42,13 @@ def review(recipe: str, workspace: str, batches: int = 1) -> dict[str, Any]:
     opened = review_server.open_review(Path(recipe), workspace)
     with Reporter() as reporter:
         pulled = review_server.pull(opened, reporter.say)
-        told_late = review_server.tell_missed(opened)
+        told_late = tell_missed(opened.folder)
         try:
             material = find_newest(opened.folder)
         except RequestError as error:
             # Scheduled before the first build: nothing is wrong, there is nothing to ask yet.
             reporter.say(f"review: {error}")
-            return {**pulled, "told_late": told_late, "new_questions": 0, "opened": {}}
+            return {**pulled, "told_late": told_late, "new_questions": 0}
         pushed = review_server.push(opened, material, batches, reporter.say)
     return {**pulled, "told_late": told_late, **pushed}
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from facedata.review import Kind
+
 Counts = dict[str, Any]
+
+_ASKED = {
+    Kind.PAIRS: "questions about pairs wait",
+    Kind.SENIOR: "questions about pairs for a senior wait",
+    Kind.PHOTOS: "grids of photos wait",
+    Kind.AUDIT: "photos of the audit wait",
+}
 
 
 def push_lines(result: Counts) -> list[str]:
@@ -14,11 +24,18 @@ def push_lines(result: Counts) -> list[str]:
         return [
             f"would open {name}: {questions} questions" for name, questions in planned.items()
         ] or ["nothing to ask"]
-    opened = [f"opened {name}: {count} questions" for name, count in result["opened"].items()]
-    if opened:
-        return opened
-    sent = result["new_questions"]
-    return [f"{sent} questions sent again" if sent else "nothing new to ask"]
+    lines = [f"opened {name}: {count} questions" for name, count in result["opened"].items()]
+    if not lines:
+        sent = result["new_questions"]
+        lines = [f"{sent} questions sent again" if sent else "nothing new to ask"]
+    return [*lines, *waiting_lines(result["waiting"])]
+
+
+def waiting_lines(waiting: Sequence[Counts]) -> list[str]:
+    """What people can answer now, and where."""
+    return [
+        f"{one['questions']} {_ASKED[one['kind']]} for an answer: {one['url']}" for one in waiting
+    ]
 
 
 def pull_lines(result: Counts) -> list[str]:

@@ -18,10 +18,8 @@ from cleaning.review.addresses import Addresses
 from cleaning.review.agreement import annotator_report
 from cleaning.review.decisions import latest, latest_photos, with_decisions
 from cleaning.review.gold import read_gold
-from cleaning.review.items import Batch, PairItem
 from cleaning.review.label_studio import connect
 from cleaning.review.progress import answered_keys
-from cleaning.stages.asked import Subject, subjects_of
 from cleaning.stages.close import take_back
 from cleaning.stages.exchange import Exchange
 from cleaning.stages.material import Material, find_newest
@@ -35,6 +33,7 @@ from facedata.recipe import Recipe, load_recipe, resolve_paths
 from facedata.review import PENDING, Answer, Decision, Kind, Pair, PhotoDecision, ordered_pair
 from facedata.storage import Storage
 from flows.clock import utc_now
+from flows.review_events import tell_completed, tell_opened
 
 TOKEN = "LABEL_STUDIO_API_KEY"
 """The environment variable with the server's token."""
@@ -107,7 +106,7 @@ def pull(review: Review, say: Say) -> Counts:
         pulled = Pull(review.exchange, utc_now()).run()
         for name in pulled.complete:
             # The event first: a pull that is killed in between tells it when it comes again.
-            _tell_completed(review, name)
+            tell_completed(folder, name)
             folder.mark_closed(name)
     for problem in pulled.problems:
         say(f"review: {problem}")
@@ -122,18 +121,6 @@ def pull(review: Review, say: Say) -> Counts:
         "completed": list(pulled.complete),
         "problems": list(pulled.problems),
     }
-
-
-def tell_missed(review: Review) -> list[str]:
-    """Tell of batches that are over and of which no Prefect server has heard; returns their names.
-
-    Their answers were fetched, or they were closed, by a command that knew no server or whose
-    server was down.
-    """
-    folder = review.folder
-    with hold_review(folder.storage, folder.dataset):
-        over = [name for name in folder.batch_names() if folder.is_closed(name)]
-        return [name for name in over if _tell_completed(review, name)]
 
 
 def push(review: Review, material: Material, batches: int, say: Say) -> Counts:
@@ -152,8 +139,12 @@ def push(review: Review, material: Material, batches: int, say: Say) -> Counts:
         wanted = {kind: batches if kind == Kind.PAIRS else 1 for kind in Kind}
         pushed = sending.run(planner.plan, wanted)
     for name, questions in pushed.opened.items():
-        _tell_opened(review, name, questions)
-    return {"new_questions": pushed.tasks, "opened": dict(pushed.opened)}
+        tell_opened(folder, name, questions)
+    return {
+        "new_questions": pushed.tasks,
+        "opened": dict(pushed.opened),
+        "waiting": _waiting(review),
+    }
 
 
 def plan_push(review: Review, material: Material) -> Counts:
@@ -201,6 +192,7 @@ def close(review: Review, say: Say) -> Counts:
         closed = folder.open_batches()
         for name in closed:
             removed += take_back(review.exchange, folder.batch(name))
+            tell_completed(folder, name)
             folder.mark_closed(name)
     return {**counts, "closed": closed, "questions_taken_back": removed}
 
@@ -258,52 +250,25 @@ def undo(recipe: Path, workspace: str, pair: Pair, reviewer: str, note: str) -> 
     return {"identity_a": row.identity_a, "identity_b": row.identity_b, "was": before.decision}
 
 
+def _waiting(review: Review) -> list[Counts]:
+    """How many questions of each kind wait for answers, and where to answer them."""
+    folder = review.folder
+    answers = folder.answers()
+    questions: Counter[Kind] = Counter()
+    for batch in map(folder.batch, folder.open_batches()):
+        questions[batch.kind] += len(batch.items) - len(answered_keys(batch, answers))
+    projects = review.exchange.known_projects()
+    address = review.exchange.server.project_url
+    return [
+        {"kind": kind.value, "questions": questions[kind], "url": address(projects[kind])}
+        for kind in Kind
+        if questions[kind] and kind in projects
+    ]
+
+
 def _superseded(review: Review, pairs: Sequence[Pair]) -> int:
     """How many pairs are no candidates in the newest build."""
     if not pairs:
         return 0
     candidates = {row.pair for row in find_newest(review.folder).evidence}
     return sum(pair not in candidates for pair in pairs)
-
-
-def _tell_opened(review: Review, batch: str, questions: int) -> None:
-    from flows.events import emit_review_opened
-
-    emit_review_opened(review.recipe.name, batch, questions)
-
-
-def _tell_completed(review: Review, batch: str) -> bool:
-    """Tell once that a batch is over; whether it was told now."""
-    storage = review.folder.storage
-    marker = f"events/{review.recipe.name}-{batch}.json"
-    if storage.exists(marker):
-        return False
-    from flows.events import emit_review_completed
-
-    decided = _count_decided(review.folder, review.folder.batch(batch))
-    told = emit_review_completed(review.recipe.name, batch, decided)
-    if told:
-        storage.write(marker, b"{}")
-    return told
-
-
-def _count_decided(folder: ReviewFolder, batch: Batch) -> int:
-    """How many pairs, or photos, of a batch's questions are decided; controls do not count."""
-    rows: Iterable[Decision | PhotoDecision] = (
-        latest(folder.decisions()).values()
-        if batch.kind in (Kind.PAIRS, Kind.SENIOR)
-        else latest_photos(folder.photo_decisions()).values()
-    )
-    decided = {_subject_of(row) for row in rows if row.decision != PENDING}
-    asked = {
-        subject
-        for item in batch.items
-        if not (isinstance(item, PairItem) and item.gold)
-        for subject in subjects_of(item)
-    }
-    return len(asked & decided)
-
-
-def _subject_of(row: Decision | PhotoDecision) -> Subject:
-    """What a decision is about, as questions are about it."""
-    return row.pair if isinstance(row, Decision) else (row.image_id, row.identity)

@@ -183,10 +183,12 @@ def check_review(job: Job) -> None:
     """Check what the review needs before any work starts.
 
     Raises:
-        RequestError: the review server's token is missing, or faces cannot reach the browser.
+        RequestError: the review server's token is missing, faces cannot reach the browser, or
+            the pairs with known answers cannot be read.
     """
     if job.recipe.review.backend == "label-studio":
         review_server.review_of(job.recipe, job.resolved, job.storage())
+        review_server.read_controls(job.resolved)
 
 
 def fetch_answers(job: Job, reporter: Reporter) -> dict[str, Any]:

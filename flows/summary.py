@@ -12,6 +12,7 @@ from cleaning.stages.release import Released
 from facedata.stages import StageResult
 from flows.job import Job
 from flows.progress import Reporter
+from flows.review_lines import waiting_lines
 
 Answer = dict[str, Any]
 
@@ -92,7 +93,7 @@ def summary_lines(answer: Answer) -> list[str]:
     """What people read after a build."""
     release = answer.get("release")
     if release is None:
-        return [f"{answer['recipe']}: done up to {answer['until']}"]
+        return [f"{answer['recipe']}: done up to {answer['until']}", *_review_lines(answer)]
     counts = release["counts"]
     lines = [
         f"{release['version']} {'released' if release['is_new'] else 'is up to date'}: "
@@ -103,9 +104,7 @@ def summary_lines(answer: Answer) -> list[str]:
         f"  folder  {release['folder']}",
         f"  report  {release['folder']}/report/index.html",
     ]
-    review = answer["stages"].get("review", {})
-    if review.get("pending"):
-        lines.append(f"  review  {review['pending']} pairs wait for an answer: {review['page']}")
+    lines.extend(_review_lines(answer))
     if release["audit"]:
         lines.append(_audit_line(AuditFacts(**release["audit"])))
     lines.extend(
@@ -114,6 +113,16 @@ def summary_lines(answer: Answer) -> list[str]:
         for c in release["contradictions"]
     )
     return lines
+
+
+def _review_lines(answer: Answer) -> list[str]:
+    """What people can answer now, and where."""
+    review = answer["stages"].get("review", {})
+    if "waiting" in review:
+        return [f"  review  {line}" for line in waiting_lines(review["waiting"])]
+    if not review.get("pending"):
+        return []
+    return [f"  review  {review['pending']} pairs wait for an answer: {review['page']}"]
 
 
 def _audit_line(audit: AuditFacts) -> str:

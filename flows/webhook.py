@@ -109,18 +109,25 @@ class WebhookReceiver:
             thread.start()
             self._running = _Running(server=server, thread=thread, puller=puller, port=port)
 
-    def stop(self) -> None:
+    def wake(self) -> None:
+        """Have ``on_event`` run as after an event; nothing happens when stopped."""
+        with self._lock:
+            if self._running is not None:
+                self._running.puller.wake()
+
+    def stop(self, patience: float | None = None) -> None:
         """Stop listening and wait for a run that is under way; nothing happens when stopped.
 
-        Events that still wait for their run are dropped: the next pull, by whomever, sees what
-        they were about.
+        A run that takes longer than ``patience`` seconds is left to end with the process. Events
+        that still wait for their run are dropped: the next pull, by whomever, sees what they were
+        about.
         """
         with self._lock:
             if self._running is None:
                 return
             self._running.server.should_exit = True
             self._running.thread.join()
-            self._running.puller.stop()
+            self._running.puller.stop(patience)
             self._running = None
 
 
@@ -149,12 +156,12 @@ class _Puller(threading.Thread):
             self._pending = True
             self._changed.notify()
 
-    def stop(self) -> None:
-        """End after the present run."""
+    def stop(self, patience: float | None) -> None:
+        """End after the present run; wait for that, at most ``patience`` seconds."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self.join()
+        self.join(patience)
 
     def _wait(self) -> bool:
         with self._changed:

@@ -80,6 +80,10 @@ class LabelStudioServer:
         """Return the server's release, for example ``1.23.2``."""
         return str(self._ask(lambda: self._read("api/version"))["release"])
 
+    def account(self) -> str:
+        """Return the e-mail of the account that the token belongs to."""
+        return str(self._ask(lambda: self._read("api/current-user/whoami"))["email"])
+
     # --- projects ---------------------------------------------------------------------------
 
     def open_project(self, spec: ProjectSpec, known_id: int | None) -> int:

@@ -181,15 +181,12 @@ class Asked:
         self.server.ask("POST", f"tasks/{task}/annotations/", json={"result": result})
 
 
-@pytest.fixture
-def asked(
-    label_studio: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Asked]:
-    """``asked(name, **review)`` writes the recipe; commands find the token in the environment."""
-    monkeypatch.setenv("LABEL_STUDIO_API_KEY", label_studio.token)
+@pytest.fixture(scope="session")
+def asked(label_studio: Any, photos: Path) -> Callable[..., Asked]:
+    """``asked(name, **review)`` writes the recipe; the token is left to the test."""
 
     def write(name: str, **review: Any) -> Asked:
-        home = label_studio.document_root / tmp_path.name
+        home = label_studio.document_root / name
         home.mkdir(parents=True)
         keys = {
             "backend": "label-studio",

@@ -157,3 +157,31 @@ def test_lines_give_the_remedy_below_the_finding() -> None:
         "                    → free space",
         "ok    GPU           none",
     ]
+
+
+def test_a_review_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0123456789abcdef")
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://127.0.0.1:9")
+
+    check = find(diagnose(None), "Label Studio")
+
+    assert check.status == "fail"
+    assert "Label Studio at http://127.0.0.1:9: cannot be reached" in check.detail
+    assert "LABEL_STUDIO_URL" in check.remedy
+
+
+def test_a_review_server_tells_its_version_and_our_account(
+    label_studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", label_studio.token)
+    monkeypatch.setenv("LABEL_STUDIO_URL", label_studio.url)
+
+    check = find(diagnose(None), "Label Studio")
+
+    assert (check.status, check.remedy) == ("ok", "")
+    assert f"at {label_studio.url}, as winnow@localhost" in check.detail
+
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0123456789abcdef")
+    refused = find(diagnose(None), "Label Studio")
+    assert refused.status == "fail"
+    assert "refuses the token in LABEL_STUDIO_API_KEY" in refused.detail
