@@ -12,6 +12,7 @@ from training.backbones import BACKBONES, Backbone, BackboneConfig, build_backbo
 
 # In millions at 512 dimensions; IResNet-50 and -100 have as many as insightface's arcface_torch.
 PARAMETERS = {
+    "micro": 581_200,
     "mobilefacenet": 2_059_520,
     "iresnet18": 24_025_600,
     "iresnet34": 34_139_328,

@@ -10,12 +10,14 @@ import torch
 from facedata.errors import RequestError
 from training.backbones.backbone import Backbone, BackboneConfig, Parts
 from training.backbones.iresnet import iresnet
+from training.backbones.micro import micro
 from training.backbones.mobilefacenet import mobilefacenet
 from training.backbones.vit import vit
 
 __all__ = ["BACKBONES", "Backbone", "BackboneConfig", "build_backbone"]
 
 BACKBONES: dict[str, Callable[[BackboneConfig], Parts]] = {
+    "micro": micro,
     "mobilefacenet": mobilefacenet,
     "iresnet18": partial(iresnet, depths=(2, 2, 2, 2)),
     "iresnet34": partial(iresnet, depths=(3, 4, 6, 3)),

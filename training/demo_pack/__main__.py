@@ -16,7 +16,7 @@ from torch import nn
 from training.demo_pack.detector import Detector
 from training.demo_pack.export import export_detector, export_recogniser
 from training.demo_pack.fit import Schedule, fit_detector, fit_recogniser
-from training.demo_pack.recogniser import Recogniser
+from training.demo_pack.recogniser import new_recogniser
 from training.demo_pack.renders import Renders, open_renders
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -62,7 +62,7 @@ def _make_recogniser(renders: Renders, request: argparse.Namespace) -> None:
     schedule = Schedule(
         steps=request.rec_steps, batch=128, rate=request.rec_rate, seed=request.seed
     )
-    start = _started(Recogniser(), request.start, "rec.pt")
+    start = _started(new_recogniser(), request.start, "rec.pt")
     recogniser = fit_recogniser(renders, schedule, jitter=request.jitter, start=start)
     torch.save(recogniser.state_dict(), request.out / "rec.pt")
     export_recogniser(recogniser, request.out / "rec.onnx")

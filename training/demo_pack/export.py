@@ -7,8 +7,8 @@ from pathlib import Path
 import onnx
 import torch
 
+from training.backbones import Backbone
 from training.demo_pack.detector import STRIDES, Detector, Exported
-from training.demo_pack.recogniser import Recogniser
 
 INPUT_SIDE = 320  # the longer side of photos that the detector is made for
 
@@ -25,7 +25,7 @@ def export_detector(detector: Detector, path: Path) -> None:
     _clean(path, det_size=str(INPUT_SIDE))
 
 
-def export_recogniser(recogniser: Recogniser, path: Path) -> None:
+def export_recogniser(recogniser: Backbone, path: Path) -> None:
     """Write the recogniser: static 112×112, free batch."""
     torch.onnx.export(
         recogniser.eval(), (torch.zeros(1, 3, 112, 112),), str(path),

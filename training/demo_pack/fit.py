@@ -17,8 +17,9 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
+from training.backbones import Backbone
 from training.demo_pack.detector import Detector
-from training.demo_pack.recogniser import Centres, Recogniser
+from training.demo_pack.recogniser import Centres, new_recogniser
 from training.demo_pack.renders import SIDE, Floats, Image, Renders, compose_face, compose_scene
 from training.demo_pack.targets import detection_loss, make_batch, make_grid
 from training.margins import FeatureNorms, MarginConfig, margin_logits
@@ -131,15 +132,15 @@ def fit_detector(
 
 
 def fit_recogniser(
-    renders: Renders, schedule: Schedule, *, jitter: float, start: Recogniser | None = None
-) -> Recogniser:
+    renders: Renders, schedule: Schedule, *, jitter: float, start: Backbone | None = None
+) -> Backbone:
     """Train a recogniser with ArcFace and return its averaged weights, in evaluation mode.
 
     ``jitter`` is the landmark error to bear, in pixels of the 112-pixel crop; ``start`` gives
     weights to go on from.
     """
     torch.manual_seed(schedule.seed)
-    model = _channels_last(Recogniser() if start is None else start).train()
+    model = _channels_last(new_recogniser() if start is None else start).train()
     centres = Centres(int(renders.labels.max()) + 1)
     learnt = [*model.parameters(), *centres.parameters()]
     optimizer = torch.optim.SGD(learnt, lr=schedule.rate, momentum=0.9, weight_decay=4e-4,
