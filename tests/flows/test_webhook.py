@@ -253,6 +253,25 @@ def test_it_can_be_started_again_and_each_call_repeated(pulls: Pulls) -> None:
             _ = receiver.url
 
 
+def test_it_can_be_woken_without_an_event(receiver: WebhookReceiver, pulls: Pulls) -> None:
+    receiver.wake()
+    until(lambda: len(pulls.seen) == 1)
+    receiver.stop()
+    receiver.wake()
+    assert len(pulls.seen) == 1
+
+
+def test_a_pull_that_hangs_does_not_hold_up_the_end(
+    receiver: WebhookReceiver, pulls: Pulls
+) -> None:
+    pulls.may_go_on.clear()
+    receiver.wake()
+    until(lambda: len(pulls.seen) == 1)
+    started = time.monotonic()
+    receiver.stop(patience=0.1)
+    assert 0.1 <= time.monotonic() - started < PATIENCE
+
+
 def test_a_port_in_use_is_one_clear_line(receiver: WebhookReceiver, pulls: Pulls) -> None:
     port = httpx.URL(receiver.url).port
     assert port is not None
