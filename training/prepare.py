@@ -129,6 +129,11 @@ def _check(config: TrainingConfig, world: World, described: TrainingSet) -> None
             f"global_batch is {config.global_batch}, not a multiple of the {world.size} processes; "
             f"use {-(-config.global_batch // world.size) * world.size}, or another number of them"
         )
+    if config.global_batch < 2 * world.size:
+        raise RequestError(
+            f"global_batch is {config.global_batch} for {world.size} processes; batch statistics "
+            f"need two images in each, so use at least {2 * world.size}"
+        )
     if config.class_layer is None and not config.metric_losses:
         raise RequestError(
             "class_layer is null and metric_losses is empty: there is nothing to learn from; "

@@ -28,6 +28,7 @@ from training.world import World, joined_world
 STOPPED = 75
 """Exit code of a run that was asked to stop (``EX_TEMPFAIL`` of sysexits.h)."""
 
+_LOST_READER = "DataLoader worker"
 _LOST = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL")
 
 
@@ -91,13 +92,21 @@ def _train(config: TrainingConfig, world: World, build: BuildBackbone) -> Ended:
             f"{_short(error)}"
         ) from error
     except RuntimeError as error:
-        lost = isinstance(error, distributed.DistError) or any(sign in str(error) for sign in _LOST)
-        if world.size == 1 or not lost:
+        message = _lost(error, world)
+        if message is None:
             raise
         raise WorkError(
-            f"rank {world.rank}: lost another process of the run ({_short(error)}); start again "
-            "to resume from the last checkpoint"
+            f"rank {world.rank}: {message} ({_short(error)}); start again to resume from the last "
+            "checkpoint"
         ) from error
+
+
+def _lost(error: RuntimeError, world: World) -> str | None:
+    """What was lost when a process that this one depends on is gone; None for other errors."""
+    if _LOST_READER in str(error):
+        return "lost a process that reads data, perhaps for want of memory (data.workers)"
+    gone = isinstance(error, distributed.DistError) or any(sign in str(error) for sign in _LOST)
+    return "lost another process of the run" if gone and world.size > 1 else None
 
 
 def _clean_start(config: TrainingConfig) -> None:

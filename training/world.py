@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import torch
 from torch import distributed
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from facedata.errors import RequestError, WinnowError
 
@@ -86,10 +87,7 @@ def joined_world(device_name: str) -> Iterator[World]:
     if "WORLD_SIZE" not in os.environ:
         yield World(rank=0, size=1, device=device, control=None)
         return
-    if device.type == "cuda":
-        distributed.init_process_group("nccl", timeout=_PATIENCE, device_id=device)
-    else:
-        distributed.init_process_group("gloo", timeout=_PATIENCE)
+    _join(device)
     try:
         yield World(
             rank=distributed.get_rank(),
@@ -99,6 +97,42 @@ def joined_world(device_name: str) -> Iterator[World]:
         )
     finally:
         distributed.destroy_process_group()
+
+
+def _join(device: torch.device) -> None:
+    if device.type == "cuda":
+        backend, own = "nccl", device
+    else:
+        backend, own = "gloo", None
+    distributed.init_process_group(
+        backend,
+        store=_store(),
+        rank=int(os.environ["RANK"]),
+        world_size=int(os.environ["WORLD_SIZE"]),
+        timeout=_PATIENCE,
+        device_id=own,
+    )
+
+
+def _store() -> PrefixStore:
+    """Where the processes find one another.
+
+    torchrun keeps one store over its restarts, in which ranks find the addresses of those that
+    died (pytorch issue 135712). On one machine the number of the restart tells them apart; over
+    several it is not the same everywhere, and torchrun must be started with
+    TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1.
+    """
+    shared = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    store = TCPStore(
+        os.environ["MASTER_ADDR"],
+        int(os.environ["MASTER_PORT"]),
+        is_master=not shared and os.environ["RANK"] == "0",
+        timeout=_PATIENCE,
+        multi_tenant=True,
+    )
+    alone = os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if alone else "0"
+    return PrefixStore(f"restart-{restart}", store)
 
 
 def _device(name: str, local_rank: int) -> torch.device:

@@ -403,6 +403,10 @@ class TestRefused:
         with pytest.raises(RequestError, match=r"global_batch is 12, not a multiple .* use 15"):
             prepare(config, replace(ALONE, size=5), build)
 
+    def test_a_batch_of_one_per_process(self, config: TrainingConfig) -> None:
+        with pytest.raises(RequestError, match=r"batch statistics need two .* use at least 10"):
+            prepare(replace(config, global_batch=5), replace(ALONE, size=5), build)
+
     def test_another_digest(self, config: TrainingConfig) -> None:
         asked = replace(config, data=replace(config.data, digest="abc"))
 
