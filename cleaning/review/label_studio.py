@@ -23,6 +23,7 @@ from cleaning.review.label_studio_json import (
     reason_of,
     server_task,
     task_body,
+    task_list,
     task_query,
     utc,
 )
@@ -91,7 +92,9 @@ class LabelStudioServer:
         found = self._find_project(spec.title, known_id)
         wanted = project_settings(spec)
         if found is None:
-            return self._ask(lambda: self._make_project(spec.title, wanted))
+            project = self._ask(lambda: self._make_project(spec.title, wanted))
+            self._ask(lambda: self._make_list(project, spec.hidden), project)
+            return project
         project = int(found["id"])
         changed = {name: value for name, value in wanted.items() if found.get(name) != value}
         page = changed.pop("label_config", None)
@@ -124,6 +127,11 @@ class LabelStudioServer:
         # Looked for again: a request that died, and is repeated, may have made it.
         found = self._titled(title)
         return int(found["id"] if found else self._sdk.projects.create(title=title, **wanted).id)
+
+    def _make_list(self, project: int, hidden: Sequence[str]) -> None:
+        # People may have arranged the list to their liking: it is only made, never changed.
+        if not self._read("api/dm/views/", {"project": project}):
+            self._send("POST", "api/dm/views/", None, task_list(project, hidden))
 
     def _restore_page(self, project: int, page: str) -> None:
         try:

@@ -11,6 +11,24 @@ from cleaning.review.server import Annotation, JsonObject, ProjectSpec, ServerTa
 
 Filter = tuple[str, str, str, Any]
 
+# What the server's own list of tasks hides; a list of ours has to say so again.
+_HIDDEN_BY_THE_SERVER = (
+    "inner_id",
+    "annotations_results",
+    "annotations_ids",
+    "predictions_score",
+    "predictions_model_versions",
+    "predictions_results",
+    "file_upload",
+    "storage_filename",
+    "created_at",
+    "updated_at",
+    "updated_by",
+    "avg_lead_time",
+    "draft_exists",
+    "allow_skip",
+)
+
 
 def project_settings(spec: ProjectSpec) -> JsonObject:
     """Return the settings of a project, by the server's names."""
@@ -25,6 +43,14 @@ def project_settings(spec: ProjectSpec) -> JsonObject:
         # Predictions are there for sorting and filtering; an answer must be the person's own.
         "show_collab_predictions": False,
     }
+
+
+def task_list(project: int, hidden: Sequence[str]) -> JsonObject:
+    """Return the list of a project's tasks, without the ``hidden`` fields of their data."""
+    columns = [f"tasks:{name}" for name in _HIDDEN_BY_THE_SERVER]
+    columns += [f"tasks:data.{name}" for name in hidden]
+    shown = {"title": "Default", "hiddenColumns": {"explore": columns, "labeling": columns}}
+    return {"project": project, "data": shown}
 
 
 def task_body(task: TaskBody) -> JsonObject:

@@ -17,6 +17,7 @@ class ProjectSpec:
     """How a project is set up.
 
     ``overlap`` annotators answer each task; ``allow_empty`` lets them submit without a click.
+    ``hidden`` are fields of the tasks' data that the list of tasks does not show.
     """
 
     title: str
@@ -24,6 +25,7 @@ class ProjectSpec:
     instruction: str
     overlap: int
     allow_empty: bool
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

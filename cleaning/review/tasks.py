@@ -43,6 +43,8 @@ _INSTRUCTIONS = {
         "<li><b>D</b> wrong</li><li><b>F</b> unsure</li></ul>"
     ),
 }
+# Markup and addresses: for the page, not for the list of tasks.
+_NOT_LISTED = ("key", "closest", "galleries", "reference", "photos", "photo")
 _SUBMIT = (
     "<p>Then submit: <b>Ctrl+Enter</b>, <b>Command+Enter</b> on a Mac, or just <b>Enter</b> where "
     "the server is set up so.</p>"
@@ -63,6 +65,7 @@ def project_spec(kind: Kind, title: str, overlap: int) -> ProjectSpec:
         instruction=_INSTRUCTIONS[kind] + _SUBMIT,
         overlap=overlap,
         allow_empty=kind == Kind.PHOTOS,
+        hidden=_NOT_LISTED,
     )
 
 
