@@ -13,7 +13,7 @@ pushes and while it pulls, ``server`` what the server holds afterwards. ``beside
 project on the then full server, where all pictures are missing, ``pictures there`` the same again
 in a third project that has them. Peers: the request that the library's ``projects.import_tasks``
 sends, once per question, and once for all; no pictures, no plan, and nothing that keeps a repeated
-request from creating a task twice.
+request from creating a task twice. ``load average`` tells what else the machine was doing.
 """
 
 from __future__ import annotations
