@@ -1,0 +1,210 @@
+"""Real torchrun runs of a few steps: killed, stopped, refused, given up; and their commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facedata.errors import RequestError, WorkError
+from flows.launch import (
+    CONFIG,
+    LOG,
+    Fleet,
+    Follow,
+    Launch,
+    Patience,
+    choose_fleet,
+    count_gpus,
+    last_checkpoint,
+    run_training,
+)
+from flows.processes import end_leftovers
+from training.config import ModelConfig
+
+AT_ONCE = Patience(restarts=1, wait_seconds=0.0)
+
+
+class Listener:
+    """Remembers what it is told, and does something at a step, once."""
+
+    def __init__(self, step: int = 0, act: Callable[[], None] | None = None) -> None:
+        self.steps: list[int] = []
+        self.said: list[str] = []
+        self._step, self._act = step, act
+
+    @property
+    def follow(self) -> Follow:
+        return Follow(progress=self._progress, say=self.said.append)
+
+    def _progress(self, line: dict[str, Any]) -> None:
+        self.steps.append(line["step"])
+        if self._act is not None and line["step"] >= self._step:
+            act, self._act = self._act, None
+            act()
+
+
+def processes_of(output: Path) -> list[int]:
+    """Everything that trains in a folder: torchrun and its ranks."""
+    end = f"--config\0{output / CONFIG}\0".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cmdline").read_bytes().endswith(end):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def test_a_killed_rank_costs_the_steps_since_the_checkpoint(
+    start_run: Callable[..., Path],
+) -> None:
+    output = start_run(14)
+    listener = Listener(3, lambda: os.kill(processes_of(output)[-1], signal.SIGKILL))
+
+    run_training(Launch(output=output, fleet=Fleet(processes=2), patience=AT_ONCE), listener.follow)
+
+    (news,) = listener.said
+    assert news.startswith("training ended early: a process was killed (9 (SIGKILL)")
+    assert "starting again from the checkpoint of step " in news
+    assert sorted(set(listener.steps)) == list(range(1, 15))
+    assert last_checkpoint(output) == 14
+    assert processes_of(output) == []
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_stop_leaves_a_checkpoint_and_the_next_start_goes_on(
+    start_run: Callable[..., Path],
+) -> None:
+    output = start_run(14)
+    launch = Launch(output=output, fleet=Fleet(processes=1), patience=AT_ONCE)
+    stopped = Listener(3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    with pytest.raises(WorkError, match=r"stopped, with a checkpoint of step \d+; run the same"):
+        run_training(launch, stopped.follow)
+
+    reached = last_checkpoint(output)
+    assert stopped.steps == list(range(1, reached + 1))
+    assert 3 <= reached < 14
+    assert processes_of(output) == []
+
+    following = Listener()
+    run_training(launch, following.follow)
+    assert following.steps == list(range(reached + 1, 15))
+    assert following.said == []
+
+
+def test_a_wrong_request_is_said_once_and_not_repeated(start_run: Callable[..., Path]) -> None:
+    output = start_run(4, model=ModelConfig(backbone="resnext"))
+    listener = Listener()
+
+    with pytest.raises(RequestError, match="no backbone is called 'resnext'; use one of "):
+        run_training(Launch(output=output, fleet=Fleet(processes=1)), listener.follow)
+
+    assert listener.said == []
+
+
+def test_a_run_that_keeps_dying_is_given_up(start_run: Callable[..., Path]) -> None:
+    output = start_run(4)
+    (output / CONFIG).write_text("name: a")
+    listener = Listener()
+
+    with pytest.raises(WorkError, match="ended 2 times without a new checkpoint") as raised:
+        run_training(
+            Launch(output=output, fleet=Fleet(processes=1), patience=AT_ONCE), listener.follow
+        )
+
+    assert "torchrun ended with code 1" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    (news,) = listener.said
+    assert "starting again from the beginning" in news
+    assert "key 'output' is missing" in (output / LOG).read_text()
+
+
+def test_what_a_dead_command_left_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    sleeper = tmp_path / "sleeper.py"
+    sleeper.write_text("import time\ntime.sleep(60)\n")
+    command = [sys.executable, "-m", "sleeper", "--config"]
+    left, other = (
+        subprocess.Popen([*command, name], cwd=tmp_path) for name in ("mine.yaml", "other.yaml")
+    )
+    time.sleep(0.5)
+    said: list[str] = []
+    try:
+        # Its parent is this test, so that it stays to be waited for.
+        end_leftovers(["sleeper", "--config", "mine.yaml"], said.append)
+        assert left.wait(10) == -signal.SIGTERM
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    assert said == ["1 processes of an earlier start are still at work; stopping them"]
+
+
+def test_one_node_is_standalone_and_many_meet() -> None:
+    config = Path("run/config.yaml")
+
+    one = Fleet(processes=8).command(config, "people-v0001-r50")
+    many = Fleet(processes=8, nodes=4, rendezvous="first:29500").command(config, "people-v0001")
+
+    assert one[1:6] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "8"]
+    assert one[-4:] == ["-m", "training.run", "--config", "run/config.yaml"]
+    assert " ".join(many[3:11]) == (
+        "--nnodes 4 --rdzv-backend c10d --rdzv-endpoint first:29500 --rdzv-id people-v0001"
+    )
+
+
+def test_nodes_need_a_place_to_meet() -> None:
+    with pytest.raises(RequestError, match="4 nodes need a place to meet; give --rendezvous"):
+        choose_fleet("cpu", None, 4, None)
+
+
+def test_processors_get_at_most_two_processes() -> None:
+    assert choose_fleet("cpu", None, 1, None).processes in {1, 2}
+    assert choose_fleet("cpu", 3, 1, None).processes == 3
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"), [(None, 3), ("0,2", 2), ("", 0), ("-1", 0), ("0,1,2,3,4", 3)]
+)
+def test_gpus_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, found: int
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    names = "".join(f"GPU {index}: H (UUID: {index})\\n" for index in range(3))
+    tool.write_text(f"#!/bin/sh\nprintf '{names}'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    assert count_gpus() == found
+
+
+def test_no_gpu_asked_for_a_gpu_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(RequestError, match="device cuda: no GPU found on this machine; set device"):
+        choose_fleet("cuda", None, 1, None)
+
+
+def test_unfinished_checkpoints_do_not_count(tmp_path: Path) -> None:
+    assert last_checkpoint(tmp_path) == 0
+    for step, whole in ((2, True), (4, True), (6, False)):
+        folder = tmp_path / "checkpoints" / f"step-{step:09d}"
+        folder.mkdir(parents=True)
+        if whole:
+            (folder / "state.json").write_text(json.dumps({"step": step}))
+    assert last_checkpoint(tmp_path) == 4
