@@ -25,7 +25,7 @@ _FREE_IN_DATA = frozenset(
     {"workspace", "verify", "workers", "prefetch", "cache", "cache_gigabytes", "read_attempts",
      "retry_seconds", "digest", "decode"}
 )  # fmt: skip
-_FREE_IN_MODEL = frozenset({"activation_checkpointing", "channels_last", "compile"})
+_FREE_IN_MODEL = frozenset({"activation_checkpointing", "channels_last", "compile", "weights"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,8 @@ class _Strict:
 class ModelConfig(_Strict):
     """The backbone, by its name in ``training.backbones``, where the options are explained.
 
-    ``compile`` hands it to ``torch.compile``.
+    ``compile`` hands it to ``torch.compile``. ``weights`` is a model pack that was trained here, or
+    a ``rec.pt`` of one: the first run starts from it, null starts afresh.
     """
 
     backbone: str
@@ -46,6 +47,7 @@ class ModelConfig(_Strict):
     activation_checkpointing: bool = False
     channels_last: bool = True
     compile: bool = False
+    weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

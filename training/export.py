@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from facedata.errors import ModelError, StorageError, WorkError
+from training.weights import WEIGHTS, save_weights
 
 SIDE = 112
 DETECTOR, RECOGNISER = "det.onnx", "rec.onnx"
@@ -29,9 +30,9 @@ _CHECKED_BATCHES = (1, 5)
 
 
 def write_pack(backbone: nn.Module, detector: Path, folder: Path) -> None:
-    """Write ``det.onnx``, a copy of ``detector``, and ``rec.onnx`` into a new ``folder``.
+    """Write a new pack: ``det.onnx``, a copy of ``detector``, ``rec.onnx`` and ``rec.pt``.
 
-    The folder appears when both files are whole and the recogniser was found equal to the backbone.
+    The folder appears when all files are whole and the recogniser was found equal to the backbone.
 
     Raises:
         ModelError: the detector is missing, or the folder holds something already.
@@ -49,6 +50,7 @@ def write_pack(backbone: nn.Module, detector: Path, folder: Path) -> None:
             pack.mkdir()
             shutil.copyfile(detector, pack / DETECTOR)
             export_recogniser(backbone, pack / RECOGNISER)
+            save_weights(_plain(backbone), pack / WEIGHTS)
             pack.replace(folder)
     except OSError as error:
         raise StorageError(

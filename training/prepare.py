@@ -28,6 +28,7 @@ from training.metric_losses import JointLoss, LossLayer, MetricLoss, MetricLossC
 from training.optimise import Schedule, backbone_optimiser
 from training.partial_fc import PartialFC, PartialFCConfig
 from training.restore import load
+from training.weights import load_weights
 from training.world import World
 
 _VERIFY_THREADS = 4
@@ -68,6 +69,9 @@ def prepare(config: TrainingConfig, world: World, build: BuildBackbone) -> Prepa
         folder, sources = beginning.folder, beginning.sources
         rows = np.arange(described.classes) if sources is None else sources
         world.together(lambda: load(folder, learned, rows))
+    elif config.model.weights is not None:
+        weights = Path(config.model.weights)
+        world.together(lambda: load_weights(learned.backbone, weights))
     return Prepared(
         training_set=described,
         dataset=dataset,

@@ -113,7 +113,7 @@ def test_batches_of_1_and_64_agree(pack: Path, backbone: nn.Module) -> None:
 
 
 def test_the_pack_has_the_form_that_insightface_expects(pack: Path) -> None:
-    assert sorted(path.name for path in pack.iterdir()) == ["det.onnx", "rec.onnx"]
+    assert sorted(path.name for path in pack.iterdir()) == ["det.onnx", "rec.onnx", "rec.pt"]
     assert (pack / "det.onnx").read_bytes() == DETECTOR.read_bytes()
     app = FaceAnalysis(name=str(pack), providers=["CPUExecutionProvider"])
     recogniser = app.models["recognition"]
