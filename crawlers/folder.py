@@ -1,5 +1,7 @@
 """Import of an existing set that keeps one folder per person: ``<root>/<identity>/…/<image>``.
 
+Other nestings are read with another ``IdentityRule``.
+
 :func:`survey_folder` walks the names and says what it found and what it left out;
 :func:`list_folder` reads the files and yields one ``ImageRecord`` each.
 """
@@ -15,13 +17,16 @@ from enum import StrEnum
 from pathlib import Path
 
 from crawlers.identity_name import normalise_identity, shown
+from crawlers.identity_rule import IdentityRule, identity_rule
 from facedata.errors import SourceError
+from facedata.location import file_location
 from facedata.records import ImageRecord
 
 _NOTE_SUFFIXES = frozenset({".txt", ".csv", ".tsv", ".json", ".md", ".xml"})
 _SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 _NAMES_IN_A_MESSAGE = 5
 _READ_BYTES = 1 << 20
+FIRST_FOLDER = identity_rule(1)
 
 
 class Ignored(StrEnum):
@@ -53,11 +58,12 @@ class FolderSurvey:
     """What lies in a folder-per-person set, by names only.
 
     ``files`` is sorted by identity, then ``source_uri``. ``ignored`` counts what was left out,
-    ``stray_files`` are names directly in the root, ``empty_people`` have no image, and
-    ``merged_people`` are identities that more than one folder name leads to.
+    ``stray_files`` are in no person's folder, ``empty_people`` have no image, and
+    ``merged_people`` are identities that more than one name leads to.
     """
 
     root: Path
+    expected: str
     files: tuple[FolderFile, ...]
     ignored: Mapping[Ignored, int]
     stray_files: tuple[str, ...]
@@ -69,14 +75,14 @@ class FolderSurvey:
         lines = []
         if self.stray_files:
             lines.append(
-                f"{self.root}: {_some(self.stray_files)} directly in the folder left out; "
-                "move each into the folder of its person"
+                f"{self.root}: {_some(self.stray_files)} in no person's folder left out; "
+                f"expected {self.expected}"
             )
         if self.empty_people:
             lines.append(f"{self.root}: no image for {_some(self.empty_people)}")
         if self.merged_people:
             lines.append(
-                f"{self.root}: several folders have the same name after normalisation "
+                f"{self.root}: several names are the same after normalisation "
                 f"and count as one person: {_some(self.merged_people)}"
             )
         lines += [
@@ -88,10 +94,12 @@ class FolderSurvey:
 
 @dataclass(slots=True)
 class _Walk:
-    """The state of one walk: the resolved root, and what was left out so far."""
+    """The state of one walk: the resolved root, what was left out, and the folders at a depth."""
 
     root: Path
+    depth: int | None
     ignored: Counter[Ignored] = field(default_factory=Counter)
+    people: list[str] = field(default_factory=list)
 
     def files_below(self, folder: Path, above: frozenset[Path]) -> Iterator[Path]:
         """Yield the files below ``folder``; ``above`` holds the resolved folders passed through."""
@@ -100,6 +108,8 @@ class _Walk:
             if (why := self.why_ignored(entry, above)) is not None:
                 self.ignored[why] += 1
             elif entry.is_dir():
+                if len(path.relative_to(self.root).parts) == self.depth:
+                    self.people.append(entry.name)
                 yield from self.files_below(path, above | {path.resolve()})
             else:
                 yield path
@@ -126,35 +136,36 @@ class _Walk:
         return Ignored.LINK_BROKEN if target in above else None
 
 
-def survey_folder(path: Path) -> FolderSurvey:
+def survey_folder(path: Path, rule: IdentityRule = FIRST_FOLDER) -> FolderSurvey:
     """Walk ``path`` and say what it holds, without reading a file.
 
     Raises:
         SourceError: when ``path`` is missing, not a folder, unreadable, or without any image
-            in a person's folder, or when a folder's name cannot be an identity.
+            that ``rule`` gives to a person, or when a name cannot be an identity.
     """
     root = _checked_root(path)
-    walk = _Walk(root)
+    walk = _Walk(root, rule.depth)
     files: list[FolderFile] = []
     stray: list[str] = []
-    folders_of: dict[str, int] = {}
-    for entry in _entries(root):
-        if (why := walk.why_ignored(entry, frozenset({root}))) is not None:
-            walk.ignored[why] += 1
-        elif entry.is_dir():
-            identity = normalise_identity(entry.name, where=str(root))
-            folders_of[identity] = folders_of.get(identity, 0) + 1
-            files += _files_of(walk, identity, root / entry.name)
-        else:
-            stray.append(portable_path(Path(entry.name)))
-    with_files = {file.identity for file in files}
+    names_of: dict[str, set[str]] = {}
+    for file in walk.files_below(root, frozenset({root})):
+        below = file.relative_to(root)
+        name = rule.name_of(below.as_posix())
+        if name is None:
+            stray.append(portable_path(below))
+            continue
+        identity = normalise_identity(name, where=str(root))
+        names_of.setdefault(identity, set()).add(name)
+        files.append(FolderFile(identity=identity, path=file, source_uri=portable_path(below)))
+    empty = {normalise_identity(name, where=str(root)) for name in walk.people} - set(names_of)
     survey = FolderSurvey(
         root=root,
+        expected=rule.expected,
         files=tuple(sorted(files, key=lambda file: (file.identity, file.source_uri))),
         ignored=dict(walk.ignored),
         stray_files=tuple(sorted(stray)),
-        empty_people=tuple(sorted(set(folders_of) - with_files)),
-        merged_people=tuple(sorted(name for name, count in folders_of.items() if count > 1)),
+        empty_people=tuple(sorted(empty)),
+        merged_people=tuple(sorted(name for name, names in names_of.items() if len(names) > 1)),
     )
     _check_not_empty(survey)
     return survey
@@ -179,7 +190,7 @@ def list_folder(
             source=source,
             source_uri=file.source_uri,
             claimed_identity=file.identity,
-            location=_location(file.path),
+            location=file_location(file.path),
             size_bytes=size_bytes,
         )
 
@@ -192,20 +203,6 @@ def portable_path(path: Path) -> str:
     """
     escaped = path.as_posix().replace("%", "%25")
     return "".join(f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in escaped)
-
-
-def _location(path: Path) -> str:
-    """Return the path, or a percent-encoded ``file:`` URI when its bytes are no UTF-8."""
-    text = str(path)
-    return text if _is_utf8(text) else path.as_uri()
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _checked_root(path: Path) -> Path:
@@ -222,13 +219,6 @@ def _checked_root(path: Path) -> Path:
     return root
 
 
-def _files_of(walk: _Walk, identity: str, folder: Path) -> Iterator[FolderFile]:
-    above = frozenset({walk.root, folder.resolve()})
-    for path in walk.files_below(folder, above):
-        source_uri = portable_path(path.relative_to(walk.root))
-        yield FolderFile(identity=identity, path=path, source_uri=source_uri)
-
-
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
@@ -242,13 +232,14 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def _check_not_empty(survey: FolderSurvey) -> None:
     if survey.files:
         return
-    expected = "expected <folder>/<identity>/<image>"
     if survey.stray_files:
         raise SourceError(
-            f"folder {shown(str(survey.root))} has images directly in it "
-            f"({_some(survey.stray_files)}) and none in a person's folder; {expected}"
+            f"folder {shown(str(survey.root))} has images in no person's folder "
+            f"({_some(survey.stray_files)}) and none in one; expected {survey.expected}"
         )
-    raise SourceError(f"folder {shown(str(survey.root))} has no image below it; {expected}")
+    raise SourceError(
+        f"folder {shown(str(survey.root))} has no image below it; expected {survey.expected}"
+    )
 
 
 def _digest(path: Path) -> tuple[str, int]:

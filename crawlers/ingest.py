@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from crawlers.folder import list_folder, survey_folder
+from crawlers.identity_rule import identity_rule
+from crawlers.imports import IMPORTERS, list_import
 from crawlers.run import list_crawl
 from facedata.errors import SourceError
+from facedata.options import Source
 from facedata.recipe import Recipe
 from facedata.records import ImageRecord, to_parquet
 from facedata.stages import StageOutput, StageResult, digest_of, run_stage, stage_key
@@ -29,43 +33,65 @@ def ingest(storage: Storage, recipe: Recipe, warn: Callable[[str], None]) -> Sta
 
     ``warn`` is told what was left out, and which people have no image. The fact ``claims`` is the
     digest of who claims which bytes; unlike the table it does not depend on where the files lie,
-    so later stages are keyed by it.
+    so later stages are keyed by it. The fact ``left_out`` counts, by source and cause, what
+    importers could not make an image of.
 
     Raises:
         SourceError: when a source is missing or all of them together hold no image.
     """
-    rows = _list_sources(storage, recipe, warn)
-    if not rows:
+    found = _Found()
+    for name, source in zip(recipe.source_names(), recipe.sources, strict=True):
+        _list_source(storage, name, source, found, warn)
+    if not found.rows:
         raise SourceError(
             f"recipe {recipe.name}: the sources hold no image; "
             f"looked in {', '.join(recipe.source_names())}"
         )
+    rows = sorted(found.rows, key=lambda r: (r.claimed_identity, r.source, r.source_uri))
     claims = digest_of([[r.claimed_identity, r.image_id, r.source, r.source_uri] for r in rows])
-    key = stage_key(STAGE, STAGE_VERSION, {}, {"rows": digest_of([asdict(r) for r in rows])})
-    return run_stage(storage, STAGE, key, lambda: _output(rows, claims))
+    inputs = {"rows": digest_of([asdict(r) for r in rows]), "left_out": found.left_out}
+    key = stage_key(STAGE, STAGE_VERSION, {}, inputs)
+    return run_stage(storage, STAGE, key, lambda: _output(rows, claims, found.left_out))
 
 
-def _list_sources(
-    storage: Storage, recipe: Recipe, warn: Callable[[str], None]
-) -> list[ImageRecord]:
-    rows: list[ImageRecord] = []
-    for name, source in zip(recipe.source_names(), recipe.sources, strict=True):
-        if source.folder:
-            folder = Path(source.folder.path)
-            survey = survey_folder(folder)
-            for warning in survey.warnings():
+@dataclass(slots=True)
+class _Found:
+    """What the sources hold so far; ``left_out`` is source → cause → count."""
+
+    rows: list[ImageRecord] = field(default_factory=list)
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def _list_source(
+    storage: Storage, name: str, source: Source, found: _Found, warn: Callable[[str], None]
+) -> None:
+    if source.kind in IMPORTERS:
+        total: Counter[str] = Counter()
+        for listed in list_import(storage, name, source):
+            found.rows.extend(listed.rows)
+            total.update(listed.left_out)
+            for warning in listed.warnings:
                 warn(warning)
-            rows.extend(list_folder(folder, name, survey))
-        else:
-            rows.extend(list_crawl(storage.local_path(crawl_folder(name)), name))
-    return sorted(rows, key=lambda r: (r.claimed_identity, r.source, r.source_uri))
+        if total:
+            found.left_out[name] = dict(sorted(total.items()))
+    elif source.folder is not None:
+        folder = Path(source.folder.path)
+        survey = survey_folder(folder, identity_rule(source.folder.identity))
+        for warning in survey.warnings():
+            warn(warning)
+        found.rows.extend(list_folder(folder, name, survey))
+    else:
+        found.rows.extend(list_crawl(storage.local_path(crawl_folder(name)), name))
 
 
-def _output(rows: list[ImageRecord], claims: str) -> StageOutput:
+def _output(
+    rows: list[ImageRecord], claims: str, left_out: dict[str, dict[str, int]]
+) -> StageOutput:
     counts = {
         "images": len(rows),
         "distinct_images": len({row.image_id for row in rows}),
         "identities": len({row.claimed_identity for row in rows}),
+        "left_out": sum(sum(causes.values()) for causes in left_out.values()),
     }
     files = {IMAGES: to_parquet(ImageRecord, rows)}
-    return StageOutput(files=files, counts=counts, facts={"claims": claims})
+    return StageOutput(files=files, counts=counts, facts={"claims": claims, "left_out": left_out})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,9 +18,68 @@ class Model(BaseModel):
 
 
 class FolderSource(Model):
-    """One folder per person: ``path/<identity>/<image>``."""
+    """One folder per person: ``path/<identity>/<image>``.
+
+    ``identity`` says where an image's path below ``path`` names the person: the number of the
+    folder, 1 for the first and -1 for the one the image is in, or a regular expression that is
+    searched in the path, whose group ``identity``, or else first group, is the name.
+    """
 
     path: str
+    identity: int | str = 1
+
+    @model_validator(mode="after")
+    def _identity_is_a_rule(self) -> Self:
+        if isinstance(self.identity, int):
+            if not 1 <= abs(self.identity) <= 32:
+                raise ValueError(f"identity is folder {self.identity}; give 1 to 32, or -1 to -32")
+            return self
+        try:
+            groups = re.compile(self.identity).groups
+        except re.error as error:
+            raise ValueError(f"identity is no regular expression: {error}") from error
+        if not groups:
+            raise ValueError("identity has no group; put the part that is the name in ( )")
+        return self
+
+
+class RecordIoSource(Model):
+    """A training set in insightface's layout: ``train.rec``, with ``train.idx`` beside it."""
+
+    path: str
+    names: str | None = None
+    """Who the classes are: a CSV with ``label`` and ``identity``, or a ``.lst`` whose paths have
+    a folder per person. Without it they are called ``<source>:<class>``."""
+
+
+class WebDatasetSource(Model):
+    """Tars in WebDataset's layout, also Winnow's own: ``shards/{000..099}.tar``."""
+
+    urls: str
+    identity: Annotated[str, Field(pattern=r"^(cls|txt|json\..+)$")] | None = None
+    """Which file of a sample names the person: ``cls``, ``txt`` or ``json.<key>``; the first of
+    ``json.identity``, ``cls`` and ``txt`` that is there when not given."""
+    names: str | None = None
+    """As for ``recordio``, when classes are numbers."""
+
+
+class Img2DatasetSource(Model):
+    """The folder that img2dataset wrote, in its format ``webdataset`` or ``files``."""
+
+    path: str
+    identity: str | None = None
+    """The column that names the person; ``identity`` or else ``caption`` when not given."""
+    names: str | None = None
+
+
+class ParquetSource(Model):
+    """Parquet files as Hugging Face has them, with a column of images and one of labels."""
+
+    path: str
+    image: str = "image"
+    label: str = "label"
+    names: str | None = None
+    """As for ``recordio``; the names in the file's own metadata when not given."""
 
 
 class CrawlSource(Model):
@@ -36,15 +96,37 @@ class Source(Model):
     """One entry under ``sources``: exactly one kind, with an optional name."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
+    aligned: bool | None = None
+    """Whether images of 112×112 pixels are aligned faces, taken as they are without detection;
+    with ``recordio`` they are unless this is false."""
     folder: FolderSource | None = None
+    recordio: RecordIoSource | None = None
+    webdataset: WebDatasetSource | None = None
+    img2dataset: Img2DatasetSource | None = None
+    parquet: ParquetSource | None = None
     crawl: CrawlSource | None = None
+
+    @property
+    def kind(self) -> str:
+        """The key under which the source is described."""
+        return next(kind for kind in SOURCE_KINDS if getattr(self, kind) is not None)
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether images of 112×112 pixels are taken as aligned faces."""
+        return self.recordio is not None if self.aligned is None else self.aligned
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> Self:
-        kinds = [kind for kind in ("folder", "crawl") if getattr(self, kind) is not None]
+        kinds = [kind for kind in SOURCE_KINDS if getattr(self, kind) is not None]
         if len(kinds) != 1:
-            raise ValueError(f"needs exactly one of folder, crawl; found {kinds or 'none'}")
+            allowed = ", ".join(SOURCE_KINDS)
+            raise ValueError(f"needs exactly one of {allowed}; found {kinds or 'none'}")
         return self
+
+
+SOURCE_KINDS = tuple(name for name in Source.model_fields if name not in {"name", "aligned"})
+"""The kinds of source, in the order in which they are described above."""
 
 
 class FacesOptions(Model):

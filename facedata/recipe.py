@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -17,7 +18,6 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from facedata.errors import RecipeError
 from facedata.options import (
     FacesOptions,
-    FolderSource,
     InterOptions,
     IntraOptions,
     Model,
@@ -55,10 +55,15 @@ class Recipe(Model):
         """Names of the sources: as given, or the kind, numbered from the second on."""
         names: list[str] = []
         for source in self.sources:
-            kind = "folder" if source.folder else "crawl"
+            kind = source.kind
             count = sum(name == kind or name.startswith(f"{kind}-") for name in names)
             names.append(source.name or (kind if not count else f"{kind}-{count + 1}"))
         return names
+
+    def aligned_sources(self) -> frozenset[str]:
+        """Names of the sources whose images may be aligned faces already."""
+        named = zip(self.source_names(), self.sources, strict=True)
+        return frozenset(name for name, source in named if source.is_aligned)
 
     def digest(self) -> str:
         """Sha256 in hex of the recipe's values, defaults included; layout does not matter."""
@@ -158,21 +163,7 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     def absolute(path: str) -> str:
         return path if "://" in path else str((base / path).absolute())
 
-    sources = tuple(
-        source.model_copy(
-            update={
-                "folder": source.folder and FolderSource(path=absolute(source.folder.path)),
-                "crawl": source.crawl
-                and source.crawl.model_copy(
-                    update={
-                        "identities": absolute(source.crawl.identities),
-                        "sites": absolute(source.crawl.sites),
-                    }
-                ),
-            }
-        )
-        for source in recipe.sources
-    )
+    sources = tuple(_resolve_source(source, absolute) for source in recipe.sources)
     review = recipe.review.model_copy(
         update={
             "gold": recipe.review.gold and absolute(recipe.review.gold),
@@ -188,3 +179,15 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     if "/" in models or models.startswith("."):
         models = absolute(models)
     return recipe.model_copy(update={"sources": sources, "models": models, "review": review})
+
+
+_PATH_KEYS = frozenset({"path", "urls", "names", "identities", "sites"})
+"""Keys of sources whose values are paths."""
+
+
+def _resolve_source(source: Source, absolute: Callable[[str], str]) -> Source:
+    described: Model = getattr(source, source.kind)
+    paths = {
+        key: absolute(value) for key, value in described if key in _PATH_KEYS and value is not None
+    }
+    return source.model_copy(update={source.kind: described.model_copy(update=paths)})

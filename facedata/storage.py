@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
-from urllib.parse import unquote_to_bytes, urlsplit
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
+from facedata.location import read_bytes
 from facedata.records import READ_OPTIONS, R, from_parquet, to_parquet
 
 TEMPORARY = "tmp"
@@ -272,19 +272,13 @@ def _umask() -> int:
 
 
 def read_location(location: str) -> bytes:
-    """The bytes at an ``ImageRecord.location``: a local path, a ``file:`` URI or an fsspec URL.
+    """The bytes at an ``ImageRecord.location``, as described in ``facedata.location``.
 
     Raises:
         StorageError: when it cannot be read.
     """
     try:
-        if location.startswith("file:"):
-            return Path(os.fsdecode(unquote_to_bytes(urlsplit(location).path))).read_bytes()
-        if "://" not in location:
-            return Path(location).read_bytes()
-        with fsspec.open(location, "rb") as stream:
-            data: bytes = stream.read()
-            return data
+        return read_bytes(location)
     except OSError as error:
         raise StorageError(
             f"image {location}: cannot be read ({error.strerror or error}); "

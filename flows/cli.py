@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -177,6 +177,24 @@ def versions_verify(version: VersionName, workspace: Workspace, as_json: Json = 
     result = versions.verify(workspace, version)
     answer(result, versions.verify_lines(result), as_json)
     raise typer.Exit(0 if result["ok"] else 1)
+
+
+@versions_app.command("export")
+def versions_export(
+    version: VersionName,
+    workspace: Workspace,
+    form: Annotated[
+        Literal["recordio", "folders"],
+        typer.Option("--format", help="A set for insightface's training, or a folder per person."),
+    ],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is not there yet.")],
+    as_json: Json = False,
+) -> None:
+    """Write a version's images as a RecordIO set, or as one folder per person."""
+    from flows import versions
+
+    result = versions.export(workspace, version, form, to)
+    answer(result, versions.export_lines(result), as_json)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cleaning.faces.pack import find_pack
-from crawlers.folder import list_folder
+from crawlers.folder import list_folder, survey_folder
+from crawlers.identity_rule import identity_rule
+from crawlers.imports import IMPORTERS, class_names, count_import
 from crawlers.people import load_people
 from crawlers.sites import load_sites
 from facedata.options import Source
@@ -45,8 +47,13 @@ def plan(recipe_path: Path, workspace: str) -> Answer:
 
 
 def _source(name: str, source: Source) -> Answer:
+    if source.kind in IMPORTERS:
+        class_names(name, source)
+        return {"kind": source.kind, **count_import(source)}
     if source.folder is not None:
-        images = list(list_folder(Path(source.folder.path), name))
+        folder = Path(source.folder.path)
+        survey = survey_folder(folder, identity_rule(source.folder.identity))
+        images = list(list_folder(folder, name, survey))
         return {
             "kind": "folder",
             "images": len(images),

@@ -35,8 +35,17 @@ from flows import review_server
 from flows.job import Job
 from flows.progress import Reporter
 
-Locations = dict[str, str]
-"""Image id → where its bytes lie."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """Some images: id → where the bytes lie, and which of them are aligned faces."""
+
+    locations: dict[str, str]
+    aligned: frozenset[str]
+
+    def __len__(self) -> int:
+        return len(self.locations)
+
 
 Part = tuple[StageResult, StageResult | None]
 """A partition's faces, and their embeddings when they were asked for."""
@@ -118,20 +127,26 @@ def ingest(job: Job, reporter: Reporter) -> StageResult:
     return ingest_stage.ingest(job.storage(), job.resolved, reporter.say)
 
 
-def partition(job: Job, ingested: StageResult) -> list[Locations]:
+def partition(job: Job, ingested: StageResult) -> list[Partition]:
     """The distinct images in partitions."""
     rows = job.storage().read_records(ingested.path(ingest_stage.IMAGES), ImageRecord)
     location = {row.image_id: row.location for row in rows}
+    of_aligned = job.recipe.aligned_sources()
+    aligned = {row.image_id for row in rows if row.source in of_aligned}
     return [
-        {image_id: location[image_id] for image_id in part} for part in partition_images(location)
+        Partition(
+            locations={image_id: location[image_id] for image_id in part},
+            aligned=frozenset(aligned.intersection(part)),
+        )
+        for part in partition_images(location)
     ]
 
 
-def measure_partition(job: Job, locations: Locations, embed: bool, threads: int) -> Part:
+def measure_partition(job: Job, part: Partition, embed: bool, threads: int) -> Part:
     """Find and measure one partition's faces, and embed them when asked to."""
     options = job.recipe.faces
     config = FacesConfig(min_score=options.min_score, min_size=options.min_size, threads=threads)
-    faces = measure_faces(job.storage(), locations, job.pack(), config)
+    faces = measure_faces(job.storage(), part.locations, job.pack(), config, part.aligned)
     return faces, embed_partition(job.storage(), faces, job.pack(), threads) if embed else None
 
 

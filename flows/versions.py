@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+from cleaning.export.folders import export_folders
+from cleaning.export.recordio import export_recordio
+from cleaning.export.released import ReleasedVersion
 from facedata.storage import Storage
 from facedata.versions import (
     Manifest,
@@ -107,3 +112,28 @@ def verify_lines(result: Answer) -> list[str]:
     if result["ok"]:
         return [f"{result['version']}: every file is what the manifest says"]
     return [f"{result['version']}: {problem}" for problem in result["problems"]]
+
+
+ExportFormat = Literal["recordio", "folders"]
+"""Forms that a version is written in for other programs."""
+
+_EXPORTS: dict[ExportFormat, Callable[[ReleasedVersion, Path], dict[str, int]]] = {
+    "recordio": export_recordio,
+    "folders": export_folders,
+}
+
+
+def export(workspace: str, version: str, form: ExportFormat, to: Path) -> Answer:
+    """Write a version's images in another form, in a new folder."""
+    storage = Storage(workspace)
+    released = ReleasedVersion(storage, read_manifest(storage, version))
+    counts = _EXPORTS[form](released, to)
+    return {"version": version, "format": form, "to": str(to), **counts}
+
+
+def export_lines(result: Answer) -> list[str]:
+    """What was written where."""
+    return [
+        f"{result['version']} as {result['format']}: {result['images']} images of "
+        f"{result['identities']} identities in {result['to']}"
+    ]

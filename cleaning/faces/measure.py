@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from cleaning.faces.align import align_face, encode_crop
+from cleaning.faces.align import CROP_SIZE, TEMPLATE, align_face, encode_crop
 from cleaning.faces.config import FacesConfig
 from cleaning.faces.decode import DecodeFailure, count_pixels, decode_image, read_taken_year
 from cleaning.faces.detect import Detector
@@ -25,6 +25,12 @@ PhotoRows = tuple[PhotoRecord, list[FaceRecord]]
 
 _CHUNK_PHOTOS = 32
 _PIXELS_PER_THREAD = 16_000_000
+_WHOLE_CROP = Detections(
+    boxes=np.array([[0.0, 0.0, CROP_SIZE, CROP_SIZE]], dtype=np.float32),
+    scores=np.ones(1, dtype=np.float32),
+    landmarks=TEMPLATE[np.newaxis].astype(np.float32),
+)
+"""The one face of an image that is an aligned crop already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +40,15 @@ class _Opened:
     perceptual_hash: str | None
     problem: Reason | None
     taken_year: int | None = None
+    is_crop: bool = False
+    """An aligned 112×112 crop: its pixels are the face."""
 
 
 def measure_photos(
-    items: Iterable[tuple[str, bytes]], pack: ModelPack, config: FacesConfig
+    items: Iterable[tuple[str, bytes]],
+    pack: ModelPack,
+    config: FacesConfig,
+    aligned: Container[str] = (),
 ) -> Iterator[PhotoRows]:
     """Find, align and measure the faces of encoded photos.
 
@@ -45,6 +56,9 @@ def measure_photos(
     faces of at least ``min_size`` by falling score. A photo's rows depend on its own bytes, the
     models and the configuration, never on its neighbours. A few dozen photos are held at once,
     fewer when they are large; the next ones are decoded while the detector runs.
+
+    The images of 112×112 pixels whose ids are in ``aligned`` are not looked for faces: each is
+    its one face, with the template's landmarks and a score of 1.
 
     Raises:
         ModelError: the detector fails.
@@ -58,7 +72,10 @@ def measure_photos(
     with ThreadPoolExecutor(config.threads) as pool:
         waiting: list[Future[_Opened]] = []
         for chunk in _chunks(items, config):
-            decoding = [pool.submit(_open, image_id, data, config) for image_id, data in chunk]
+            decoding = [
+                pool.submit(_open, image_id, data, config, image_id in aligned)
+                for image_id, data in chunk
+            ]
             yield from _measure_chunk([task.result() for task in waiting], detector, pool, config)
             waiting = decoding
         yield from _measure_chunk([task.result() for task in waiting], detector, pool, config)
@@ -84,7 +101,7 @@ def _chunks(
         yield chunk
 
 
-def _open(image_id: str, data: bytes, config: FacesConfig) -> _Opened:
+def _open(image_id: str, data: bytes, config: FacesConfig, aligned: bool) -> _Opened:
     try:
         photo = decode_image(data, config.limits)
     except DecodeFailure as failure:
@@ -96,15 +113,19 @@ def _open(image_id: str, data: bytes, config: FacesConfig) -> _Opened:
         perceptual_hash=text,
         problem=None,
         taken_year=read_taken_year(data, config.limits),
+        is_crop=aligned and photo.shape[:2] == (CROP_SIZE, CROP_SIZE),
     )
 
 
 def _measure_chunk(
     opened: Sequence[_Opened], detector: Detector, pool: Executor, config: FacesConfig
 ) -> Iterator[PhotoRows]:
-    photos = [entry.photo for entry in opened if entry.photo is not None]
+    photos = [entry.photo for entry in opened if entry.photo is not None and not entry.is_crop]
     found = iter(detector.detect(photos, pool))
-    faces = [None if entry.photo is None else next(found) for entry in opened]
+    faces = [
+        _WHOLE_CROP if entry.is_crop else None if entry.photo is None else next(found)
+        for entry in opened
+    ]
     return pool.map(partial(_rows, config=config), opened, faces)
 
 
@@ -117,8 +138,7 @@ def _rows(opened: _Opened, found: Detections | None, config: FacesConfig) -> Pho
     if not usable:
         problem = Reason.FACE_TOO_SMALL if sizes else Reason.NO_FACE
     faces = [
-        _face_record(opened.image_id, opened.photo, found, index, rank)
-        for rank, index in enumerate(usable)
+        _face_record(opened, opened.photo, found, index, rank) for rank, index in enumerate(usable)
     ]
     return _photo_record(opened, problem), faces
 
@@ -136,14 +156,14 @@ def _photo_record(opened: _Opened, problem: Reason | None) -> PhotoRecord:
 
 
 def _face_record(
-    image_id: str, photo: NDArray[np.uint8], found: Detections, index: int, rank: int
+    opened: _Opened, photo: NDArray[np.uint8], found: Detections, index: int, rank: int
 ) -> FaceRecord:
     box, landmarks = found.boxes[index], found.landmarks[index]
-    crop = align_face(photo, landmarks)
+    crop = photo if opened.is_crop else align_face(photo, landmarks)
     pose = estimate_pose(landmarks)
     return FaceRecord(
-        face_id=f"{image_id[:32]}-{rank}",
-        image_id=image_id,
+        face_id=f"{opened.image_id[:32]}-{rank}",
+        image_id=opened.image_id,
         face_index=rank,
         det_score=float(found.scores[index]),
         box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),

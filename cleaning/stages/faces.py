@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
 
 from cleaning.faces.config import FacesConfig
@@ -22,13 +22,18 @@ FACES = "faces.parquet"
 
 
 def measure_partition(
-    storage: Storage, locations: Mapping[str, str], pack: ModelPack, config: FacesConfig
+    storage: Storage,
+    locations: Mapping[str, str],
+    pack: ModelPack,
+    config: FacesConfig,
+    aligned: Set[str] = frozenset(),
 ) -> StageResult:
     """Measure the faces of one partition, or return the stored result.
 
     Args:
         storage: the workspace.
         locations: image id → where its bytes lie.
+        aligned: ids of images that are aligned faces where they have the size of one.
         pack: the models; only the detector's digest is part of the key.
         config: detection settings.
 
@@ -42,15 +47,22 @@ def measure_partition(
         "det_size": config.det_size,
         "limits": asdict(config.limits),
     }
-    inputs = {"images": sorted(locations), "detector": pack.detector.network.digest}
+    inputs: dict[str, object] = {
+        "images": sorted(locations),
+        "detector": pack.detector.network.digest,
+    }
+    if aligned:
+        inputs["aligned"] = sorted(aligned)
     key = stage_key(STAGE, STAGE_VERSION, settings, inputs)
-    return run_stage(storage, STAGE, key, lambda: _measure(locations, pack, config))
+    return run_stage(storage, STAGE, key, lambda: _measure(locations, pack, config, aligned))
 
 
-def _measure(locations: Mapping[str, str], pack: ModelPack, config: FacesConfig) -> StageOutput:
+def _measure(
+    locations: Mapping[str, str], pack: ModelPack, config: FacesConfig, aligned: Set[str]
+) -> StageOutput:
     photos: list[PhotoRecord] = []
     faces: list[FaceRecord] = []
-    for photo, found in measure_photos(_read_images(locations), pack, config):
+    for photo, found in measure_photos(_read_images(locations), pack, config, aligned):
         photos.append(photo)
         faces.extend(found)
     faces.sort(key=lambda face: face.face_id)

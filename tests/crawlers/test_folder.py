@@ -53,8 +53,8 @@ def test_what_is_left_out_is_counted_and_said(tmp_path: Path) -> None:
     assert survey.stray_files == ("stray.jpg",)
     assert survey.empty_people == ("Nobody",)
     assert survey.warnings() == [
-        f"{tmp_path}: 'stray.jpg' directly in the folder left out; "
-        "move each into the folder of its person",
+        f"{tmp_path}: 'stray.jpg' in no person's folder left out; "
+        "expected <folder>/<identity>/<image>",
         f"{tmp_path}: no image for 'Nobody'",
         f"{tmp_path}: 3 left out as hidden",
         f"{tmp_path}: 2 left out as note",
@@ -125,7 +125,7 @@ def test_a_name_with_control_characters_is_an_error(tmp_path: Path) -> None:
         (lambda root: root.write_bytes(b""), "is a file; give the folder that holds the people"),
         (lambda root: root.mkdir(), "has no image below it; expected <folder>/<identity>/<image>"),
         (lambda root: (root / "Bo").mkdir(parents=True), "has no image below it"),
-        (lambda root: put(root, "1.jpg"), "has images directly in it ('1.jpg')"),
+        (lambda root: put(root, "1.jpg"), "has images in no person's folder ('1.jpg')"),
     ],
 )
 def test_unusable_folders_are_one_clear_error(tmp_path: Path, make, problem: str) -> None:

@@ -84,7 +84,11 @@ def test_a_bad_value_is_named(extra: str, message: str) -> None:
         ("name: a\n", "key 'sources' is missing"),
         ("name: ../up\nsources: [{folder: {path: x}}]\n", "key 'name' is '../up'"),
         ("name: a\nsources: []\n", "key 'sources' is []"),
-        ("name: a\nsources: [{}]\n", "needs exactly one of folder, crawl; found none"),
+        (
+            "name: a\nsources: [{}]\n",
+            "needs exactly one of folder, recordio, webdataset, img2dataset, parquet, crawl; "
+            "found none",
+        ),
         (
             "name: a\nsources: [{name: x, folder: {path: a}}, {name: x, folder: {path: b}}]\n",
             "sources need different names",
@@ -101,3 +105,62 @@ def test_a_recipe_that_is_not_one_is_refused(text: str, message: str) -> None:
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="No such file or directory"):
         load_recipe(tmp_path / "none.yaml")
+
+
+SOURCES = """name: a
+sources:
+  - folder: {path: photos, identity: -1}
+  - recordio: {path: ms1m/train.rec, names: names.csv}
+  - webdataset: {urls: "shards/{000..099}.tar"}
+  - webdataset: {urls: "s3://bucket/{000..099}.tar", identity: json.who}
+  - img2dataset: {path: out}
+  - parquet: {path: hf, label: person}
+    aligned: true
+"""
+
+
+def test_every_kind_of_source_is_read(tmp_path: Path) -> None:
+    recipe = resolve_paths(parse_recipe(SOURCES), tmp_path)
+    assert recipe.source_names() == [
+        "folder",
+        "recordio",
+        "webdataset",
+        "webdataset-2",
+        "img2dataset",
+        "parquet",
+    ]
+    assert [source.kind for source in recipe.sources][1:3] == ["recordio", "webdataset"]
+    _, recordio, near, far, _, parquet = recipe.sources
+    assert recordio.recordio is not None
+    assert recordio.recordio.path == str(tmp_path / "ms1m/train.rec")
+    assert recordio.recordio.names == str(tmp_path / "names.csv")
+    assert near.webdataset is not None
+    assert near.webdataset.urls == str(tmp_path / "shards/{000..099}.tar")
+    assert far.webdataset is not None
+    assert far.webdataset.urls == "s3://bucket/{000..099}.tar"
+    assert parquet.parquet is not None
+    assert (parquet.parquet.image, parquet.parquet.label) == ("image", "person")
+
+
+def test_sets_for_training_are_aligned_unless_said_otherwise() -> None:
+    assert parse_recipe(SOURCES).aligned_sources() == {"recordio", "parquet"}
+    text = "name: a\nsources:\n  - recordio: {path: x}\n    aligned: false\n"
+    assert parse_recipe(text).aligned_sources() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("folder: {path: x, identity: 0}", "identity is folder 0; give 1 to 32, or -1 to -32"),
+        ("folder: {path: x, identity: '('}", "identity is no regular expression"),
+        ("folder: {path: x, identity: 'a+'}", "identity has no group"),
+        ("webdataset: {urls: x, identity: who}", "key 'sources.0.webdataset.identity' is 'who'"),
+        ("recordio: {rec: x}", "key 'sources.0.recordio.path' is missing"),
+        ("parquet: {path: x}, folder: {path: y}", "found ['folder', 'parquet']"),
+    ],
+)
+def test_a_source_that_is_not_one_is_named(source: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(f"name: a\nsources: [{{{source}}}]\n")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -3,14 +3,19 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from cleaning.export.samples import Sample
+from cleaning.export.shards import ImageFormat, ShardConfig, write_shards
 from facedata.ledger import Reason
 from facedata.records import LedgerRow
 from facedata.review import CandidateRow
+from facedata.storage import Storage
+from facedata.versions import Manifest, ShardEntry
 
 MakeRow = Callable[..., LedgerRow]
 
@@ -91,3 +96,52 @@ def browser() -> Iterator[object]:
         )
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="session")
+def released(face_crop, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a workspace with a version of some people; returns the workspace."""
+
+    def write(people: dict[str, tuple[int, int]], image_format: str = "png") -> Path:
+        """``people``: identity → class index and number of images, two images to a shard."""
+        workspace = tmp_path_factory.mktemp("work")
+        storage = Storage(workspace)
+        numbers = [
+            (identity, index) for identity, (index, count) in people.items() for _ in range(count)
+        ]
+        samples = [
+            Sample(
+                key=hashlib.sha256(str(number).encode()).hexdigest()[:32] + "-0",
+                crop=face_crop(number),
+                class_index=index,
+                facts={"identity": identity},
+            )
+            for number, (identity, index) in enumerate(numbers)
+        ]
+        folder = "versions/set-v0001"
+        shards = write_shards(
+            sorted(samples, key=lambda sample: sample.key),
+            ShardConfig(max_images=2, image_format=ImageFormat(image_format)),
+            lambda name: storage.open_write(f"{folder}/{name}"),
+        )
+        manifest = Manifest(
+            version="set-v0001",
+            parent=None,
+            digest="0" * 64,
+            recipe={},
+            recipe_digest="0" * 64,
+            code_version="0",
+            models={},
+            counts={},
+            shards=tuple(
+                ShardEntry(path=s.name, images=s.images, size_bytes=s.size_bytes, sha256=s.sha256)
+                for s in shards
+            ),
+            files={},
+            identities={identity: index for identity, (index, _) in people.items()},
+            retired={},
+        )
+        storage.write(f"{folder}/manifest.json", manifest.to_json())
+        return workspace
+
+    return write

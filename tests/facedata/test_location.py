@@ -1,0 +1,45 @@
+"""Where bytes lie: ranges of files, near and far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fsspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facedata.errors import StorageError
+from facedata.location import ByteRange, range_location, split_location
+from facedata.storage import read_location
+
+RANGES = st.lists(
+    st.builds(ByteRange, offset=st.integers(0, 2**60), length=st.integers(0, 2**40)), min_size=1
+)
+
+
+@given(RANGES, st.text(min_size=1))
+def test_a_location_says_what_it_was_made_of(ranges: list[ByteRange], file: str) -> None:
+    assert split_location(range_location(ranges, file)) == (tuple(ranges), file)
+
+
+@pytest.mark.parametrize("file", ["/a/b.jpg", "range:/a", "s3://b/range:1+2:x", "/range:1+2:/x"])
+def test_a_whole_file_has_no_ranges(file: str) -> None:
+    assert split_location(file) == ((), file)
+
+
+def test_ranges_are_joined_in_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "a:b#1.tar"
+    path.write_bytes(b"0123456789")
+    fsspec.filesystem("memory").pipe_file("/set/a.tar", b"0123456789")
+    for file in (str(path), path.as_uri(), "memory://set/a.tar"):
+        assert read_location(f"range:7+2,0+3,5+0:{file}") == b"78012"
+
+
+@pytest.mark.parametrize("file", ["a.tar", "memory://set/b.tar"])
+def test_a_range_beyond_the_end_is_an_error(tmp_path: Path, file: str) -> None:
+    (tmp_path / "a.tar").write_bytes(b"0123")
+    fsspec.filesystem("memory").pipe_file("/set/b.tar", b"0123")
+    place = file if "://" in file else str(tmp_path / file)
+    with pytest.raises(StorageError, match="2 of 8 bytes at offset 2"):
+        read_location(f"range:2+8:{place}")
