@@ -12,6 +12,7 @@ import yaml
 
 from cleaning.faces.pack import find_pack
 from facedata.errors import ModelError, RecipeError, RequestError, WorkspaceError
+from facedata.models import WEIGHTS
 from facedata.storage import Storage
 from facedata.versions import Manifest, list_versions, manifest_path, read_manifest
 from flows.evaluation_set import EvaluationSet, open_set
@@ -83,21 +84,23 @@ def open_training(
     check_torch()
     released = Storage(workspace)
     manifest = read_manifest(released, version)
-    training_set(workspace, manifest, None)
     home = _home(released, options.output)
+    base_name = options.detector or str(manifest.recipe.get("models", ""))
+    base = _base(base_name, version, given=options.detector is not None)
     target = Target(
-        workspace=released.url(""),
+        workspace=released.url("") if released.is_local else workspace,
         version=version,
         output=str(home.local_path(f"training/{version}-{_label(recipe)}")),
         digest=manifest.digest,
+        weights=str(base) if (base / WEIGHTS).is_file() else None,
     )
     config = _start_from(read_training_recipe(recipe, target), home, options.initial)
-    base_name = options.detector or str(manifest.recipe.get("models", ""))
+    training_set(workspace, manifest, config.data.digest)
     return TrainingJob(
         manifest=manifest,
         config=config,
         home=home,
-        base=_base(base_name, version, given=options.detector is not None),
+        base=base,
         base_name=base_name,
         sets=tuple(open_set(Path(path)) for path in config.evaluation.sets),
         fleet=choose_fleet(config.device, options.processes, options.nodes, options.rendezvous),
@@ -185,7 +188,10 @@ def _resolved(config: TrainingConfig, path: Path) -> TrainingConfig:
     if checkpoint.initial is not None:
         checkpoint = replace(checkpoint, initial=str(folder / checkpoint.initial))
     evaluation = replace(config.evaluation, sets=sets)
-    return replace(config, data=data, checkpoint=checkpoint, evaluation=evaluation)
+    model = config.model
+    if model.weights is not None:
+        model = replace(model, weights=str(folder / model.weights))
+    return replace(config, data=data, model=model, checkpoint=checkpoint, evaluation=evaluation)
 
 
 def _start_from(config: TrainingConfig, home: Storage, initial: str | None) -> TrainingConfig:

@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from facedata.errors import ModelError, StorageError, WorkError
-from training.weights import WEIGHTS, save_weights
+from facedata.models import WEIGHTS
+from training.weights import save_weights
 
 SIDE = 112
 DETECTOR, RECOGNISER = "det.onnx", "rec.onnx"

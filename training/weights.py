@@ -9,9 +9,7 @@ import torch
 from torch import nn
 
 from facedata.errors import ModelError
-
-WEIGHTS = "rec.pt"
-"""The file in a model pack."""
+from facedata.models import WEIGHTS
 
 
 def save_weights(backbone: nn.Module, path: Path) -> None:
