@@ -17,7 +17,7 @@ from facedata.storage import Storage
 
 CARD = "model_card.json"
 WEIGHTS = "rec.pt"
-"""The recogniser's weights in a pack, for training to go on from; packs from elsewhere have none."""
+"""A pack's recogniser, for training to go on from; packs from elsewhere have none."""
 
 _NAME = re.compile(r"^(?P<dataset>[a-z0-9][a-z0-9-]{0,63})-m(?P<number>\d{4,})$")
 

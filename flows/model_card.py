@@ -76,7 +76,11 @@ def write_card(
         training=asdict(job.config),
         steps=last_checkpoint(job.output),
         detector=job.base_name,
-        files={path.name: _sha256(path.read_bytes()) for path in sorted(folder.glob("*.onnx"))},
+        files={
+            path.name: _sha256(path.read_bytes())
+            for path in sorted(folder.iterdir())
+            if path.name not in {CARD, README}
+        },
         evaluation=tuple(
             {**one.as_json(), "held_out": checked[one.report.name]} for one in evaluated
         ),

@@ -32,7 +32,8 @@ def end_leftovers(arguments: Sequence[str], say: Callable[[str], None]) -> None:
     if not left:
         return
     say(f"{len(left)} processes of an earlier start are still at work; stopping them")
-    _send(left, signal.SIGTERM)
+    # The others are their children and hear of it from them.
+    _send([pid for pid in left if _parent(pid) not in left], signal.SIGTERM)
     end = time.monotonic() + _LEAVE_SECONDS
     while (left := _running(arguments)) and time.monotonic() < end:
         time.sleep(_ASK_AGAIN_SECONDS)
@@ -43,6 +44,15 @@ def _send(pids: Sequence[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
+
+
+def _parent(pid: int) -> int:
+    """The parent of a process; 0 when the process is gone."""
+    try:
+        # After the name, which is in brackets and may hold anything: state, parent.
+        return int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _running(arguments: Sequence[str]) -> list[int]:

@@ -21,6 +21,9 @@ from flows.training_job import TrainingOptions, check_recipe
 
 Answer = dict[str, Any]
 
+_FEWEST = 2
+"""Identities that a version needs to be trained on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTraining:
@@ -79,6 +82,9 @@ def self_train(asked: SelfTraining) -> Answer:
         }
         if told["share"] <= asked.tolerance:
             stopped = f"the ledger changed by {told['share']:.2%}, not above {asked.tolerance:.2%}"
+            break
+        if cleaned["identities"] < _FEWEST:
+            stopped = f"{cleaned['version']} has {cleaned['identities']} identities left"
             break
     return {"name": name, "rounds": rounds, "stopped": stopped, "version": cleaned["version"]}
 

@@ -233,6 +233,10 @@ def _label(recipe: str) -> str:
 
 
 def _base(name: str, version: str, *, given: bool) -> Path:
+    if not name:
+        raise ModelError(
+            f"version {version}: its recipe names no models; name a pack with --detector"
+        )
     if not given and "/" in name and not Path(name).is_absolute():
         raise ModelError(
             f"version {version}: built with models {name!r}, a path that only its recipe's folder "

@@ -1,0 +1,168 @@
+"""The demo's pack on rendered people nobody trained on; photos without a face; bad requests."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from demo.web import plan_web, write_web
+from facedata.errors import ModelError, RequestError
+from facedata.storage import Storage
+from facedata.versions import Manifest
+from flows.evaluate import EvaluateOptions, evaluate, evaluate_sets, find_model
+from flows.evaluation_set import EvaluationSet, Sight, open_set
+from flows.held_out import check_held_out, version_faces
+from training.evaluate.verification_bin import write_bin
+
+PACK = Path(__file__).parents[2] / "demo" / "pack"
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``site/pairs.csv`` over photos of six rendered people, and one photo of nobody."""
+    folder = tmp_path_factory.mktemp("held")
+    write_web(plan_web(505, 6, 5), folder)
+    site = folder / "site"
+    cv2.imwrite(str(site / "nobody.png"), np.full((160, 160, 3), 127, np.uint8))
+    photos = json.loads((folder / "truth.json").read_text("utf-8"))["photos"]
+    people = {path: said["subject"] for path, said in photos.items() if said["faces"]}
+    pairs = [
+        (first, second, int(people[first] == people[second]))
+        for first, second in itertools.combinations(sorted(people), 2)
+    ]
+    pairs += [("nobody.png", sorted(people)[0], 1), ("nobody.png", sorted(people)[1], 0)]
+    with (site / "pairs.csv").open("w", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("image_a", "image_b", "same"), *pairs])
+    return site
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workspace")
+
+
+def test_the_demo_knows_strangers_and_counts_who_has_no_face(held: Path, workspace: Path) -> None:
+    asked = EvaluateOptions(sets=(held / "pairs.csv",), workspace=str(workspace))
+
+    result = evaluate("demo", asked)
+
+    (found,) = result["sets"]
+    assert found["without_face"] == ["nobody.png"]
+    assert found["tar_at_far"]["0.1"]["tar"] > 0.8
+    assert found["genuine"] + found["impostors"] == len((held / "pairs.csv").open().readlines()) - 1
+    assert result["lines"][-1].endswith(
+        "photos without a face, first nobody.png: their pairs count as not accepted"
+    )
+    assert list((workspace / "stages" / "faces").iterdir())
+    assert evaluate("demo", asked) == result
+
+
+def test_a_pair_without_a_face_is_never_accepted(held: Path, workspace: Path) -> None:
+    seen = Sight(PACK, Storage(workspace)).look(open_set(held / "pairs.csv"))
+
+    assert seen.scored.similarity[-2:].tolist() == [-1.0, -1.0]
+    assert seen.scored.similarity[:-2].min() > -1.0
+
+
+def test_a_bin_file_gives_what_its_crops_give(held: Path, workspace: Path, tmp_path: Path) -> None:
+    sight = Sight(PACK, Storage(workspace))
+    seen = sight.look(open_set(held / "pairs.csv"))
+    names = sorted(path.relative_to(held).as_posix() for path in (held / "photos").rglob("*.jpg"))
+    crops = sight.crops({name: held / name for name in names})
+    with (held / "pairs.csv").open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["image_a"] in crops]
+    images = [_png(crops[row[side]]) for row in rows for side in ("image_a", "image_b")]
+    write_bin(tmp_path / "held.bin", images, [row["same"] == "1" for row in rows])
+
+    same = sight.look(open_set(tmp_path / "held.bin"))
+
+    np.testing.assert_allclose(same.scored.similarity, seen.scored.similarity[:-2], atol=1e-6)
+    (report,) = evaluate_sets(sight, [open_set(tmp_path / "held.bin")], 0.2)
+    assert report.point(0.2) is not None
+
+
+def test_people_of_the_version_are_found_by_name_and_by_face(
+    held: Path, workspace: Path, tmp_path: Path, make_version: Callable[..., Manifest]
+) -> None:
+    sight = Sight(PACK, Storage(workspace))
+    seen = sight.look(open_set(held / "pairs.csv"))
+    named = next(one for one in seen.people if one)
+    make_version(tmp_path, {named.replace("-", " ").upper(): 0, "Somebody Else": 1})
+    released = Storage(tmp_path)
+    manifest = Manifest.from_json(released.read("versions/people-v0001/manifest.json"), "here")
+
+    rows, identities = version_faces(released, manifest, sight)
+    found = check_held_out(seen, (rows, identities), manifest)
+    assert [one.person for one in found.by_name] == [named]
+    assert not found.separate
+    assert (found.compared, found.classes) == (2, 2)
+
+    twin = check_held_out(seen, (seen.rows[:1], ["Stranger"]), manifest)
+    assert twin.by_face[0].identity == "Stranger"
+    assert twin.by_face[0].similarity == pytest.approx(1.0, abs=1e-5)
+
+
+def test_models_are_found_by_folder_pack_and_name(tmp_path: Path) -> None:
+    home = Storage(tmp_path)
+    folder = tmp_path / "models" / "people-m0001"
+    folder.mkdir(parents=True)
+    home.write(
+        "models/people.json",
+        json.dumps(
+            {
+                "model": "people-m0001", "version": "people-v0001", "digest": "",
+                "false_accept_rate": 0.1, "tar": {}, "promoted_at": "",
+            }
+        ).encode(),
+    )  # fmt: skip
+
+    assert find_model("demo", home) == PACK
+    assert find_model(str(PACK), None) == PACK
+    assert find_model("people-m0001", home) == find_model("people", home) == folder
+    with pytest.raises(ModelError, match="no such folder"):
+        find_model("here/there", home)
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("pairs.txt", "give a .bin file, or a .csv of pairs"),
+        ("none.csv", "no such file; check the path"),
+        ("none.bin", "no such file; check the path"),
+    ],
+)
+def test_a_set_that_is_none_is_one_line(held: Path, file: str, says: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        open_set(held / file)
+    assert str(raised.value) == f"evaluation set {held / file}: {says}"
+
+
+def test_a_missing_photo_is_named(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("image_a,image_b,same\nno.jpg,one.jpg,1\n")
+    chosen = EvaluationSet(path=tmp_path / "pairs.csv", photos=tmp_path)
+
+    with pytest.raises(RequestError, match=r"no.jpg: cannot be read .*; pairs are never left out"):
+        Sight(PACK, Storage(workspace)).look(chosen)
+
+
+@pytest.mark.parametrize("module", ["flows.cli", "flows.evaluate", "flows.training_job"])
+def test_torch_is_left_alone(module: str) -> None:
+    program = f"import sys, {module}; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False\n"
+
+
+def _png(crop: Any) -> bytes:
+    return bytes(cv2.imencode(".png", crop)[1])
