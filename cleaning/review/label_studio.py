@@ -93,15 +93,10 @@ class LabelStudioServer:
         wanted = project_settings(spec)
         if found is None:
             project = self._ask(lambda: self._make_project(spec.title, wanted))
-            self._ask(lambda: self._make_list(project, spec.hidden), project)
-            return project
-        project = int(found["id"])
-        changed = {name: value for name, value in wanted.items() if found.get(name) != value}
-        page = changed.pop("label_config", None)
-        if page is not None:
-            self._restore_page(project, page)
-        if changed:
-            self._ask(lambda: self._sdk.projects.update(project, **changed), project)
+        else:
+            project = int(found["id"])
+            self._update(project, {k: v for k, v in wanted.items() if found.get(k) != v})
+        self._ask(lambda: self._make_list(project, spec.hidden), project)
         return project
 
     def project_url(self, project: int) -> str:
@@ -127,6 +122,13 @@ class LabelStudioServer:
         # Looked for again: a request that died, and is repeated, may have made it.
         found = self._titled(title)
         return int(found["id"] if found else self._sdk.projects.create(title=title, **wanted).id)
+
+    def _update(self, project: int, changed: JsonObject) -> None:
+        page = changed.pop("label_config", None)
+        if page is not None:
+            self._restore_page(project, page)
+        if changed:
+            self._ask(lambda: self._sdk.projects.update(project, **changed), project)
 
     def _make_list(self, project: int, hidden: Sequence[str]) -> None:
         # People may have arranged the list to their liking: it is only made, never changed.
