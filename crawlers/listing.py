@@ -24,7 +24,7 @@ MAX_IMAGE_BYTES = 64 << 20
 """Largest encoded image taken from a file that holds many; as large as one that is decoded."""
 MAX_FILES = 100_000
 """Most files one source may name."""
-_ALTERNATIVES = re.compile(r"\{([^{}]+)\}")
+_ALTERNATIVES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
 _NUMBERS = re.compile(r"(\d+)\.\.(\d+)")
 
 
@@ -146,12 +146,15 @@ def find_files(pattern: str, suffix: str = "") -> list[str]:
     for name in dict.fromkeys(_expand(pattern)):
         fs, path = fsspec.core.url_to_fs(_for_fsspec(name))
         if suffix and fs.isdir(path):
-            path = f"{path.rstrip('/')}/*{suffix}"
-        if "*" not in path:
+            listed = [str(entry) for entry in fs.ls(path, detail=False)]
+            listed = [entry for entry in listed if entry.endswith(suffix)]
+        elif "*" in path:
+            listed = [str(entry) for entry in fs.glob(path)]
+        else:
             found.append(name)
             continue
-        listed = sorted(str(entry) for entry in fs.glob(path))
-        found += [str(fs.unstrip_protocol(entry)) if is_remote(name) else entry for entry in listed]
+        named = sorted(listed)
+        found += [str(fs.unstrip_protocol(entry)) for entry in named] if is_remote(name) else named
     if not found or len(found) > MAX_FILES:
         raise SourceError(
             f"{shown(pattern)} names {len(found)} files; give a path, a folder or a pattern "

@@ -32,7 +32,7 @@ def opened_parquet(file: str) -> Iterator[pq.ParquetFile]:
                 thrift_string_size_limit=_STRING_BYTES,
                 thrift_container_size_limit=_CONTAINER_ITEMS,
             )
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             # pyarrow tells of damaged pages as OSError without a number.

@@ -160,3 +160,12 @@ def test_damage_inside_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         listed(path)
     assert "\n" not in str(caught.value)
+
+
+def test_text_that_is_no_utf8_is_one_line(tmp_path: Path) -> None:
+    wrong = pa.StringArray.from_buffers(
+        1, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")
+    )
+    pq.write_table(pa.table({"image": [b"x"], "label": wrong}), tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match="not a whole Parquet file"):
+        listed(tmp_path / "a.parquet")

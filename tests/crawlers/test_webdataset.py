@@ -156,6 +156,15 @@ def test_shards_are_named_by_a_range(tmp_path: Path) -> None:
         assert len({row.source_uri for row in rows}) == count
 
 
+def test_odd_folders_are_no_patterns(tmp_path: Path) -> None:
+    folder = tmp_path / "a [1] {x} ?"
+    folder.mkdir()
+    write_tar(folder / "s.tar", {"1.jpg": b"x", "1.cls": b"1"})
+    for pattern in (folder, folder / "s.tar"):
+        [row], _ = listed(pattern)
+        assert read_location(row.location) == b"x"
+
+
 @pytest.mark.parametrize("pattern", ["{9..1}.tar", "{0..200000}.tar", "*.tar"])
 def test_a_pattern_that_names_nothing_is_one_line(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(SourceError) as caught:
