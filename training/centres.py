@@ -133,6 +133,20 @@ class Centres(nn.Module):
                 buffer = self.get_buffer(name)
                 buffer[where] = rounded(state[name], buffer.dtype, generator)
 
+    def point_at(self, directions: torch.Tensor) -> None:
+        """Turn the first centre of each class to a direction (classes, d), keeping its length.
+
+        A direction of zeros leaves the centre as it is.
+        """
+        for start in range(0, len(directions), self.shape.classes_per_block):
+            block = slice(start, start + self.shape.classes_per_block)
+            wanted = directions[block]
+            lengths = torch.linalg.vector_norm(wanted, dim=1, keepdim=True)
+            before = self.rows[block, 0].float()
+            kept = torch.linalg.vector_norm(before, dim=1, keepdim=True)
+            turned = wanted / lengths.clamp(min=1e-12) * kept
+            self.rows[block, 0] = torch.where(lengths > 0, turned, before).to(self.rows.dtype)
+
     def _initialise(self, seed: int) -> None:
         """Fill with normal numbers that depend on the class alone, not on how it is sharded."""
         classes, block = self.shape.classes, _INITIAL_BLOCK_CLASSES

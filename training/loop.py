@@ -16,7 +16,7 @@ from training.beginning import plain
 from training.checkpoint import RunState, prune, save
 from training.config import TrainingConfig
 from training.data.decode import network_input
-from training.data.loader import AnyBatch, Share, batches, on_device
+from training.data.loader import AnyBatch, Share, batches, next_or_error, on_device
 from training.data.mixing import key_of
 from training.log import LossWatch, Pace, Progress, ProgressLog, memory_mb
 from training.optimise import clip_gradients, learning_rate, set_learning_rate
@@ -95,7 +95,7 @@ class _Run:
         arriving = self._batches()
         try:
             for step in range(self._prepared.first_step, self._steps):
-                batch, error = _next(arriving)
+                batch, error = next_or_error(arriving)
                 stopping, failing = self._world.any_of(stop.made, error is not None)
                 if stopping or failing:
                     self._save(step)
@@ -207,11 +207,3 @@ class _Run:
                 raise error
 
         self._world.together(fail)
-
-
-def _next(arriving: Iterator[AnyBatch]) -> tuple[AnyBatch | None, WinnowError | None]:
-    """The next batch, or why there is none."""
-    try:
-        return next(arriving), None
-    except WinnowError as error:
-        return None, error

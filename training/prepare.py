@@ -23,6 +23,7 @@ from training.data.loader import FaceBatches, LoaderConfig
 from training.data.order import OrderConfig, steps_of
 from training.data.released import TrainingSet, check_classes, training_set
 from training.data.shards import ReadConfig, ShardStore
+from training.imprint import imprint
 from training.margins import MarginConfig
 from training.metric_losses import JointLoss, LossLayer, MetricLoss, MetricLossConfig
 from training.optimise import Schedule, backbone_optimiser
@@ -70,8 +71,7 @@ def prepare(config: TrainingConfig, world: World, build: BuildBackbone) -> Prepa
         rows = np.arange(described.classes) if sources is None else sources
         world.together(lambda: load(folder, learned, rows))
     elif config.model.weights is not None:
-        weights = Path(config.model.weights)
-        world.together(lambda: load_weights(learned.backbone, weights))
+        _go_on_from(Path(config.model.weights), config, world, dataset, learned)
     return Prepared(
         training_set=described,
         dataset=dataset,
@@ -82,6 +82,17 @@ def prepare(config: TrainingConfig, world: World, build: BuildBackbone) -> Prepa
         schedule=_schedule(config, dataset.order.samples),
         first_step=beginning.step,
     )
+
+
+def _go_on_from(
+    weights: Path, config: TrainingConfig, world: World, dataset: FaceBatches, learned: Learned
+) -> None:
+    """Start from a trained backbone, with class centres to match."""
+    world.together(lambda: load_weights(learned.backbone, weights))
+    layer = learned.class_layer
+    if layer is not None:
+        source = (dataset, _loader_config(config))
+        imprint(learned.backbone, layer, source, config.global_batch, world)
 
 
 def _build(config: TrainingConfig, world: World, build: BuildBackbone, classes: int) -> Learned:

@@ -47,6 +47,7 @@ def demo_cpu(target: Target) -> TrainingConfig:
     A few hundred photos of two dozen people do not make a recogniser; they refine one. With
     ``weights`` it goes on from the pack that cleaned the version, at a low rate.
     """
+    fresh = target.weights is None
     return TrainingConfig(
         name="demo_cpu",
         output=target.output,
@@ -57,8 +58,10 @@ def demo_cpu(target: Target) -> TrainingConfig:
         ),
         model=ModelConfig(backbone="micro", embedding_size=128, weights=target.weights),
         class_layer=ClassLayerConfig(margin=MarginOptions(name="cosface", cosine=0.2, scale=32.0)),
-        optimiser=OptimiserConfig(name="adamw", learning_rate=2e-3, weight_decay=0.05),
-        schedule=ScheduleConfig(epochs=12.0, warmup_epochs=1.0),
+        optimiser=OptimiserConfig(
+            name="adamw", learning_rate=_FRESH_RATE if fresh else _REFINING_RATE, weight_decay=0.05
+        ),
+        schedule=ScheduleConfig(epochs=12.0 if fresh else 4.0, warmup_epochs=1.0),
         global_batch=64,
         device="cpu",
         logging=LoggingConfig(every=10),
@@ -145,6 +148,8 @@ def _data(
         augment=augment or AugmentOptions(),
     )
 
+
+_FRESH_RATE, _REFINING_RATE = 2e-3, 1e-4
 
 Recipe = Callable[[Target], TrainingConfig]
 

@@ -44,10 +44,14 @@ class World:
     def together(self, work: Callable[[], T]) -> T:
         """Do ``work`` on every rank; the first rank's error is raised on all of them."""
         result, error = _attempt(work)
+        self.agree(error)
+        return result[0]
+
+    def agree(self, error: WinnowError | None) -> None:
+        """Raise the first rank's error on all of them; nothing when none has one."""
         for other in self._everyones(error):
             if other is not None:
                 raise other
-        return result[0]
 
     def from_first(self, work: Callable[[], T]) -> T:
         """Do ``work`` on rank 0 alone; its result, or its error, is every rank's."""

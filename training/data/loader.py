@@ -174,6 +174,14 @@ def batches(
         yield batch
 
 
+def next_or_error(arriving: Iterator[AnyBatch]) -> tuple[AnyBatch | None, WinnowError | None]:
+    """The next batch, or why there is none: for loops in which all ranks must agree to stop."""
+    try:
+        return next(arriving), None
+    except WinnowError as error:
+        return None, error
+
+
 def on_device(batch: AnyBatch, device: torch.device) -> Batch:
     """Bring a batch to where it is trained on, decoding it there if it is not yet.
 
