@@ -179,10 +179,15 @@ def test_recordio_round_trip_keeps_every_pixel(
     one = write_recipe(photos, "one.yaml", shards=shards)
     winnow("build", one, "-w", tmp_path / "one", "--json")
     export = ("versions", "export", "people-v0001", "--format", "folders", "--json")
-    winnow(
-        "versions", "export", "people-v0001", "-w", tmp_path / "one",
-        "--format", "recordio", "--to", tmp_path / "rec",
-    )  # fmt: skip
+    records = ("versions", "export", "people-v0001", "-w", tmp_path / "one", "--format", "recordio")
+    done = winnow(*records, "--to", tmp_path / "rec")
+    assert done.out == (
+        f"people-v0001 as recordio: {_images(tmp_path / 'rec')} images of "
+        f"{_people(tmp_path / 'rec')} identities in {tmp_path / 'rec'}\n"
+    )
+    refused = winnow(*records, "--to", tmp_path / "rec")
+    assert (refused.code, refused.out) == (2, "")
+    assert "is there already" in refused.complaint
     source = {"path": "rec/train.rec", "names": "rec/identities.csv"}
     two = write_recipe(photos, "two.yaml", shards=shards, sources=[{"recordio": source}])
     assert winnow("build", two, "-w", tmp_path / "two", "--json").code == 0
@@ -194,6 +199,14 @@ def test_recordio_round_trip_keeps_every_pixel(
     before, after = contents
     assert after <= before
     assert len(after) >= 0.9 * len(before)
+
+
+def _images(folder: Path) -> int:
+    return len((folder / "train.lst").read_text().splitlines())
+
+
+def _people(folder: Path) -> int:
+    return int((folder / "property").read_text().split(",")[0])
 
 
 @pytest.mark.parametrize(

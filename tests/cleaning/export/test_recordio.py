@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -211,6 +212,18 @@ def test_the_same_version_gives_the_same_bytes(released: Release, tmp_path: Path
     one, two = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in ("one", "two"))
     assert one == two
     assert sorted(one) == ["identities.csv", "property", "train.idx", "train.lst", "train.rec"]
+
+
+def test_a_version_on_an_object_store(released: Release, tmp_path: Path) -> None:
+    workspace = released(PEOPLE)
+    memory = fsspec.filesystem("memory")
+    memory.put(str(workspace / "versions"), f"/{workspace.name}/versions", recursive=True)
+    storage = Storage(f"memory://{workspace.name}")
+    far = ReleasedVersion(storage, read_manifest(storage, "set-v0001"))
+    export_recordio(far, tmp_path / "far")
+    export_recordio(open_version(workspace), tmp_path / "near")
+    for path in (tmp_path / "near").iterdir():
+        assert path.read_bytes() == (tmp_path / "far" / path.name).read_bytes()
 
 
 def test_nothing_is_left_of_an_export_that_failed(released: Release, tmp_path: Path) -> None:
