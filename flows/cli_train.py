@@ -115,6 +115,9 @@ def evaluate(
     flip: Annotated[
         bool, typer.Option("--flip", help="Add the mirrored face, as published results do.")
     ] = False,
+    identification: Annotated[
+        bool, typer.Option("--identification", help="Search 1:N as well; photos by person.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model pack on pairs of photos, or on .bin verification sets."""
@@ -127,7 +130,14 @@ def evaluate(
     from flows.evaluate import evaluate as run_evaluation
 
     result = run_evaluation(
-        model, EvaluateOptions(sets=sets, photos=photos, workspace=workspace, flip=flip)
+        model,
+        EvaluateOptions(
+            sets=sets,
+            photos=photos,
+            workspace=workspace,
+            flip=flip,
+            identification=identification,
+        ),
     )
     answer(_data(result), result["lines"], as_json)
 

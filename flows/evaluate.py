@@ -13,6 +13,7 @@ from cleaning.faces.pack import find_pack
 from facedata.models import model_folder, read_current
 from facedata.storage import Storage
 from flows.evaluation_set import EvaluationSet, Sight, open_set
+from flows.identify import Identified, identify
 from flows.job import pack_location
 from training.evaluate.operating_point import OperatingPoint
 from training.evaluate.pairs import FARS
@@ -28,6 +29,7 @@ class Evaluated:
     report: PairReport
     images: int
     without_face: tuple[str, ...] = ()
+    identified: Identified | None = None
 
     def point(self, far: float) -> OperatingPoint | None:
         """The operating point at a rate that was asked for; None where it cannot be measured."""
@@ -36,23 +38,30 @@ class Evaluated:
     def as_json(self) -> Answer:
         """Plain numbers."""
         missing = list(self.without_face)
-        return {**self.report.as_json(), "images": self.images, "without_face": missing}
+        found = {**self.report.as_json(), "images": self.images, "without_face": missing}
+        if self.identified is not None:
+            found["identification"] = self.identified.as_json()
+        return found
 
     def lines(self) -> list[str]:
         """One line per figure."""
-        if not self.without_face:
-            return self.report.lines()
-        return [
-            *self.report.lines(),
-            f"{len(self.without_face)} of {self.images} photos without a face, first "
-            f"{self.without_face[0]}: their pairs count as not accepted",
-        ]
+        found = self.report.lines()
+        if self.without_face:
+            found.append(
+                f"{len(self.without_face)} of {self.images} photos without a face, first "
+                f"{self.without_face[0]}: their pairs count as not accepted"
+            )
+        return found + (self.identified.lines() if self.identified else [])
 
 
 def evaluate_sets(
-    sight: Sight, sets: Sequence[EvaluationSet], false_accept_rate: float | None = None
+    sight: Sight,
+    sets: Sequence[EvaluationSet],
+    false_accept_rate: float | None = None,
+    *,
+    identification: bool = False,
 ) -> list[Evaluated]:
-    """Measure a pack on every set, at the usual rates and the one given.
+    """Measure a pack on every set, at the usual rates and the one given; 1:N too where asked for.
 
     Raises:
         RequestError: a set cannot be read, or a photo of it is missing.
@@ -63,7 +72,14 @@ def evaluate_sets(
     for chosen in sets:
         seen = sight.look(chosen)
         report = pair_report(seen.name, seen.scored, fars)
-        found.append(Evaluated(report=report, images=seen.images, without_face=seen.without_face))
+        found.append(
+            Evaluated(
+                report=report,
+                images=seen.images,
+                without_face=seen.without_face,
+                identified=identify(seen) if identification else None,
+            )
+        )
     return found
 
 
@@ -88,13 +104,14 @@ class EvaluateOptions:
 
     ``photos`` is for the CSVs among ``sets``; ``workspace`` is where model names are looked up and
     aligned faces are kept, without it they are forgotten. ``flip`` adds the mirrored face, as
-    published results do and cleaning does not.
+    published results do and cleaning does not; ``identification`` also searches 1:N.
     """
 
     sets: tuple[Path, ...]
     photos: Path | None = None
     workspace: str | None = None
     flip: bool = False
+    identification: bool = False
 
 
 def evaluate(model: str, options: EvaluateOptions) -> Answer:
@@ -108,7 +125,8 @@ def evaluate(model: str, options: EvaluateOptions) -> Answer:
     with ExitStack() as stack:
         cache = workspace or Storage(stack.enter_context(tempfile.TemporaryDirectory()))
         folder = find_model(model, workspace)
-        measured = evaluate_sets(Sight(folder, cache, flip=options.flip), sets)
+        sight = Sight(folder, cache, flip=options.flip)
+        measured = evaluate_sets(sight, sets, identification=options.identification)
     return {
         "model": model,
         "folder": str(folder),

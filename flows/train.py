@@ -60,14 +60,13 @@ def train(
 
 def run_job(job: TrainingJob) -> Answer:
     """Do what a checked request asks for."""
+    run = Storage(job.output)
     if job.join:
         with Reporter() as reporter:
-            _train(job, reporter)
+            _train(job, run, reporter)
         return {**_headline(job), "joined": True}
-    run = Storage(job.output)
     with hold_workspace(run), Reporter() as reporter:
-        run.write(CONFIG, to_yaml(job.config).encode())
-        _train(job, reporter)
+        _train(job, run, reporter)
         model = export_model(job)
         reporter.say(f"exported as {model}; evaluating on {len(job.sets)} sets")
         evaluated, held_out = _evaluate(job, model)
@@ -113,7 +112,9 @@ def _headline(job: TrainingJob) -> Answer:
     }
 
 
-def _train(job: TrainingJob, reporter: Reporter) -> None:
+def _train(job: TrainingJob, run: Storage, reporter: Reporter) -> None:
+    # Every node writes the same file, so that none waits for another to do it.
+    run.write(CONFIG, to_yaml(job.config).encode())
     progress = TrainingProgress(reporter, job.output.name)
     run_training(Launch(output=job.output, fleet=job.fleet), progress.follow)
 

@@ -16,8 +16,9 @@ from facedata.models import WEIGHTS
 from facedata.storage import Storage
 from facedata.versions import Manifest, list_versions, manifest_path, read_manifest
 from flows.evaluation_set import EvaluationSet, open_set
+from flows.fleet import Fleet, choose_fleet
 from flows.job import pack_location
-from flows.launch import Fleet, choose_fleet, last_checkpoint
+from flows.launch import last_checkpoint
 from training.config import TrainingConfig, config_from
 from training.data.released import training_set
 from training.recipes import RECIPES, Target

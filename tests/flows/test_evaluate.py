@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from facedata.versions import Manifest
 from flows.evaluate import EvaluateOptions, evaluate, evaluate_sets, find_model
 from flows.evaluation_set import EvaluationSet, Sight, open_set
 from flows.held_out import check_held_out, version_faces
+from flows.identify import identify
 from training.evaluate.verification_bin import write_bin
 
 PACK = Path(__file__).parents[2] / "demo" / "pack"
@@ -110,6 +112,50 @@ def test_people_of_the_version_are_found_by_name_and_by_face(
     twin = check_held_out(seen, (seen.rows[:1], ["Stranger"]), manifest)
     assert twin.by_face[0].identity == "Stranger"
     assert twin.by_face[0].similarity == pytest.approx(1.0, abs=1e-5)
+
+
+def test_everybody_is_searched_among_all(held: Path, workspace: Path) -> None:
+    asked = EvaluateOptions(
+        sets=(held / "pairs.csv",), workspace=str(workspace), identification=True
+    )
+
+    found = evaluate("demo", asked)["sets"][0]["identification"]
+
+    seen = Sight(PACK, Storage(workspace)).look(open_set(held / "pairs.csv"))
+    assert found["gallery"] == len(set(seen.people))
+    assert found["without_face"] == 0
+    assert found["fnir_at_fpir"] == {}
+    assert found["rank"]["1"]["rate"] <= found["rank"]["5"]["rate"]
+
+
+def test_people_with_one_photo_are_in_no_gallery(held: Path, workspace: Path) -> None:
+    seen = Sight(PACK, Storage(workspace)).look(open_set(held / "pairs.csv"))
+    people = ("Ada", "Ada", "Bea", "Bea", "Bea", *(f"alone {index}" for index in range(10)))
+    rows = np.eye(128, dtype=np.float32)[[0, 0, 1, 1, 0, *range(2, 12)]]
+
+    found = identify(replace(seen, rows=rows, people=people, without_face=()))
+
+    assert found.gallery == 2
+    # Bea's third photo shows Ada.
+    assert (found.ranks[1].hits, found.ranks[1].probes) == (2, 3)
+    point = found.points[0.1]
+    assert point is not None
+    assert (point.unmated, point.false_positives, point.misses, point.mated) == (10, 0, 1, 3)
+    assert "FNIR at FPIR 0.1: 33.3333% (0.8404% to 90.5701%)" in "\n".join(found.lines())
+
+
+def test_probes_without_a_face_are_not_found(held: Path, workspace: Path) -> None:
+    seen = Sight(PACK, Storage(workspace)).look(open_set(held / "pairs.csv"))
+    one = next(name for name in seen.people)
+    shown = identify(seen).ranks[1]
+
+    fewer = identify(replace(seen, without_face=(f"photos/{one}/x.jpg", "nobody.png"))).ranks[1]
+
+    assert (fewer.hits, fewer.probes) == (shown.hits, shown.probes + 1)
+    with pytest.raises(RequestError, match="identification needs to know who is in a photo"):
+        identify(replace(seen, people=("",) * len(seen.people)))
+    with pytest.raises(RequestError, match="needs people with two photos or more"):
+        identify(replace(seen, people=tuple(map(str, range(len(seen.people))))))
 
 
 def test_models_are_found_by_folder_pack_and_name(tmp_path: Path) -> None:

@@ -15,18 +15,8 @@ from typing import Any
 import pytest
 
 from facedata.errors import RequestError, WorkError
-from flows.launch import (
-    CONFIG,
-    LOG,
-    Fleet,
-    Follow,
-    Launch,
-    Patience,
-    choose_fleet,
-    count_gpus,
-    last_checkpoint,
-    run_training,
-)
+from flows.fleet import Fleet, choose_fleet, count_gpus
+from flows.launch import CONFIG, LOG, Follow, Launch, Patience, last_checkpoint, run_training
 from flows.processes import end_leftovers
 from training.config import ModelConfig
 
