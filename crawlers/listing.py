@@ -108,10 +108,25 @@ def opened(file: str) -> Iterator[BinaryIO]:
     """
     try:
         with open_file(file) as stream:
+            if is_remote(file):
+                _check_ranges(stream, file)
             yield stream
     except OSError as error:
         raise SourceError(
             f"{shown(file)} cannot be read ({error.strerror or error}); check the path"
+        ) from error
+
+
+def _check_ranges(stream: BinaryIO, file: str) -> None:
+    """Read the last byte, for which a server must know ranges."""
+    try:
+        stream.seek(max(0, stream.seek(0, 2) - 1))
+        stream.read(1)
+        stream.seek(0)
+    except ValueError as error:
+        raise SourceError(
+            f"{shown(file)}: its server sends whole files only; copy it to a disk or an object "
+            "store"
         ) from error
 
 
@@ -123,7 +138,7 @@ def state_of(*files: str) -> str:
     """
     found = []
     for file in files:
-        fs, path = fsspec.core.url_to_fs(_for_fsspec(file))
+        fs, path = _file_system(file)
         try:
             info = fs.info(path)
         except OSError as error:
@@ -144,7 +159,7 @@ def find_files(pattern: str, suffix: str = "") -> list[str]:
     """
     found: list[str] = []
     for name in dict.fromkeys(_expand(pattern)):
-        fs, path = fsspec.core.url_to_fs(_for_fsspec(name))
+        fs, path = _file_system(name)
         if suffix and fs.isdir(path):
             listed = [str(entry) for entry in fs.ls(path, detail=False)]
             listed = [entry for entry in listed if entry.endswith(suffix)]
@@ -172,8 +187,15 @@ def short_names(files: list[str]) -> list[str]:
     return ["/".join(PurePosixPath(file).parts[shared:]) for file in files]
 
 
-def _for_fsspec(file: str) -> str:
-    return file if is_remote(file) else str(path_of(file))
+def _file_system(file: str) -> tuple[Any, str]:
+    """The fsspec file system that a path or URL is on, and the path there."""
+    try:
+        fs, path = fsspec.core.url_to_fs(file if is_remote(file) else str(path_of(file)))
+    except (ValueError, ImportError) as error:
+        raise SourceError(
+            f"{shown(file)}: no such kind of place, or its package is not installed ({error})"
+        ) from error
+    return fs, path
 
 
 def _expand(pattern: str) -> Iterator[str]:

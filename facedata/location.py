@@ -104,6 +104,8 @@ def _fetch_ranges(url: str, ranges: Sequence[ByteRange]) -> bytes:
 
 
 def _whole(data: bytes, part: ByteRange) -> bytes:
+    if len(data) > part.length:
+        raise OSError("its server sends whole files only; copy it to a disk or an object store")
     if len(data) != part.length:
         raise OSError(f"{len(data)} of {part.length} bytes at offset {part.offset}")
     return data
