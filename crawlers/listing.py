@@ -16,7 +16,7 @@ import fsspec
 
 from crawlers.class_names import ClassNames
 from crawlers.identity_name import shown
-from facedata.errors import SourceError
+from facedata.errors import SourceError, StorageError
 from facedata.location import is_remote, open_file, path_of
 from facedata.records import ImageRecord
 
@@ -105,6 +105,7 @@ def opened(file: str) -> Iterator[BinaryIO]:
 
     Raises:
         SourceError: when it, or a part of it, cannot be read.
+        StorageError: when it is remote and the connection failed, which may pass.
     """
     try:
         with open_file(file) as stream:
@@ -112,9 +113,10 @@ def opened(file: str) -> Iterator[BinaryIO]:
                 _check_ranges(stream, file)
             yield stream
     except OSError as error:
-        raise SourceError(
-            f"{shown(file)} cannot be read ({error.strerror or error}); check the path"
-        ) from error
+        problem = f"{shown(file)} cannot be read ({error.strerror or error})"
+        if is_remote(file) and not isinstance(error, FileNotFoundError | PermissionError):
+            raise StorageError(f"{problem}; run again, what is listed is kept") from error
+        raise SourceError(f"{problem}; check the path") from error
 
 
 def _check_ranges(stream: BinaryIO, file: str) -> None:

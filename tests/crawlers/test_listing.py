@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from crawlers.listing import LeftOut, Notes, find_files, opened, short_names, state_of
@@ -63,6 +64,20 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         opened(str(tmp_path / "none")),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("problem", "error"),
+    [
+        (ConnectionResetError("reset"), StorageError),
+        (TimeoutError("timeout"), StorageError),
+        (PermissionError(13, "denied"), SourceError),
+    ],
+)
+def test_what_may_pass_is_no_wrong_request(problem: OSError, error: type[Exception]) -> None:
+    fsspec.filesystem("memory").pipe_file("/set/a.tar", b"x")
+    with pytest.raises(error, match="cannot be read"), opened("memory://set/a.tar"):
+        raise problem
 
 
 @pytest.mark.parametrize(
