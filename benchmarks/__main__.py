@@ -24,7 +24,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-BENCHES = ("join", "faces", "noise", "people", "demo_pack", "review")
+BENCHES = (
+    "join",
+    "faces",
+    "noise",
+    "people",
+    "demo_pack",
+    "review",
+    "all_pairs",
+    "partial_fc",
+)
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = (
     "numpy",
