@@ -43,6 +43,7 @@ _PACKAGES = (
     "faiss-cpu",
     "insightface",
     "label-studio-sdk",
+    "torch",
 )
 _WIDE = 8
 """A table with more columns than this is shown with one column per row of the result."""
