@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import fsspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
@@ -72,11 +75,13 @@ class Storage:
         Credentials that end earlier end the address with them.
 
         Raises:
-            WorkspaceError: when the file system has no signed addresses, as a local disk.
+            WorkspaceError: when the file system has no signed addresses, as a local disk, or there
+                are no credentials to sign with.
         """
         full = self.path(relative)
         try:
-            return str(_signing(self._fs).sign(full, expiration=seconds))
+            with self._errors("sign an address of", relative):
+                return str(_signing(self._fs).sign(full, expiration=seconds))
         except NotImplementedError as error:
             raise WorkspaceError(
                 f"cannot sign an address of {self.url(relative)}: {_protocols(self._fs)[0]} "
@@ -165,10 +170,13 @@ class Storage:
                 self._fs.invalidate_cache()
 
     def remove_abandoned(self, relative: str) -> None:
-        """Remove half-written files whose process is gone from a folder on the local disk."""
-        for name in self.names(relative):
-            if not _is_running(name.split("-", 1)[0]):
-                self.remove(f"{relative}/{name}")
+        """Remove half-written files whose process is gone, and their local folder when empty."""
+        names = self.names(relative)
+        gone = [name for name in names if not _is_running(name.split("-", 1)[0])]
+        for name in gone:
+            self.remove(f"{relative}/{name}")
+        if len(gone) == len(names):
+            self.remove(relative)
 
     def write_records(self, relative: str, record_type: type[R], rows: list[R]) -> None:
         """Write records as a Parquet file."""
@@ -188,10 +196,31 @@ class Storage:
         Raises:
             IntegrityError: when it is not a whole Parquet file.
         """
+        with self._open_parquet(relative) as stream:
+            return pq.read_table(stream, columns=columns, **READ_OPTIONS)
+
+    def read_rows_with(self, relative: str, columns: list[str], wanted: Sequence[str]) -> pa.Table:
+        """Some columns of the row groups that hold rows of a Parquet file.
+
+        ``wanted`` are values of the first of the columns; the rows around them come too.
+
+        Raises:
+            IntegrityError: when it is not a whole Parquet file.
+        """
+        with self._open_parquet(relative) as stream:
+            file = pq.ParquetFile(stream, pre_buffer=False)
+            values = file.read(columns[:1], use_threads=False).column(0)
+            rows = np.flatnonzero(pc.is_in(values, pa.array(wanted, values.type)).to_numpy())
+            sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+            groups = np.unique(np.searchsorted(np.cumsum(sizes), rows, "right"))
+            return file.read_row_groups(groups.tolist(), columns, use_threads=False)
+
+    @contextmanager
+    def _open_parquet(self, relative: str) -> Iterator[BinaryIO]:
         with self._errors("read", relative):
             try:
                 with self._fs.open(self.path(relative), "rb") as stream:
-                    return pq.read_table(stream, columns=columns, **READ_OPTIONS)
+                    yield stream
             except pa.ArrowInvalid as error:
                 raise IntegrityError(
                     f"{self.url(relative)}: not a whole Parquet file ({error}); "
@@ -204,6 +233,11 @@ class Storage:
             yield
         except OSError as error:
             raise _translated(error, verb, self.url(relative)) from error
+        except _no_credentials() as error:
+            raise WorkspaceError(
+                f"cannot {verb} {self.url(relative)}: no credentials for the store; set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            ) from error
 
 
 def _translated(error: OSError, verb: str, where: str) -> WorkspaceError | StorageError:
@@ -215,6 +249,12 @@ def _translated(error: OSError, verb: str, where: str) -> WorkspaceError | Stora
             f"cannot {verb} {where}: {error.strerror}; choose a workspace you may write to"
         )
     return StorageError(f"cannot {verb} {where}: {error.strerror or error}")
+
+
+def _no_credentials() -> tuple[type[Exception], ...]:
+    """What the client library of S3 raises without credentials; nothing while it is not in use."""
+    module = sys.modules.get("botocore.exceptions")
+    return () if module is None else (module.NoCredentialsError, module.PartialCredentialsError)
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:
@@ -238,19 +278,28 @@ def _signing(fs: Any) -> Any:
 @contextmanager
 def _open_local(path: Path, waiting: Path) -> Iterator[BinaryIO]:
     """Write in the folder ``waiting``, on the same disk, and move the whole file to its place."""
-    waiting.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=waiting, prefix=f"{os.getpid()}-")
+    descriptor, name = _temporary_file(waiting)
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        part.chmod(0o666 & ~_umask())
+        part.chmod(0o666 & ~_UMASK)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _temporary_file(folder: Path) -> tuple[int, str]:
+    """A new file that names this process; made again if another one clears the folder meanwhile."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return tempfile.mkstemp(dir=folder, prefix=f"{os.getpid()}-")
+        except FileNotFoundError:
+            continue
 
 
 def _is_running(pid: str) -> bool:
@@ -269,6 +318,10 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+# Asked once: to ask is to change it for a moment, in which another thread would ask too.
+_UMASK = _umask()
 
 
 def read_location(location: str) -> bytes:
