@@ -110,13 +110,16 @@ def demo(
     ] = Path("demo-workspace"),
     people: Annotated[int, typer.Option(min=6, max=500, help="Names on the demo site.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Which people are rendered.")] = 7,
+    train: Annotated[
+        bool, typer.Option("--train", help="Then train on the version, and clean again.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Crawl a site of rendered celebrities, clean it, release it, and say how right it was."""
     silence_prefect()
     from flows.demo import DemoOptions, demo_lines, run_demo
 
-    result = run_demo(workspace, DemoOptions(people=people, seed=seed))
+    result = run_demo(workspace, DemoOptions(people=people, seed=seed, train=train))
     answer(result, demo_lines(result), as_json)
 
 

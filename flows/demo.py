@@ -38,10 +38,11 @@ _NAME = "demo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """How large the demo's world is, and which people live in it."""
+    """How large the demo's world is, which people live in it, and whether it ends with training."""
 
     people: int
     seed: int
+    train: bool = False
 
 
 def run_demo(workspace: Path, options: DemoOptions) -> Answer:
@@ -59,7 +60,9 @@ def run_demo(workspace: Path, options: DemoOptions) -> Answer:
         asked = build(recipe, str(workspace), until="review")
         answered = _answer_review(workspace, web)
         built = build(recipe, str(workspace))
+        trained = _train(recipe, workspace, options)
     return {
+        **trained,
         "score": asdict(_score(workspace, web, built["release"]["version"])),
         "crawl": asked["stages"]["crawl"]["crawl"],
         "review": answered,
@@ -74,7 +77,7 @@ def run_demo(workspace: Path, options: DemoOptions) -> Answer:
 def _render(web: Path, options: DemoOptions) -> None:
     """Render the site unless this very one is there already."""
     marker = web / "rendered.json"
-    wanted = json.dumps(asdict(options), sort_keys=True)
+    wanted = json.dumps({"people": options.people, "seed": options.seed}, sort_keys=True)
     if marker.exists() and marker.read_text("utf-8") == wanted:
         return
     marker.unlink(missing_ok=True)
@@ -115,6 +118,15 @@ def _write_recipe(site: DemoSite, workspace: Path) -> Path:
     path = workspace / "demo.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False), "utf-8")
     return path
+
+
+def _train(recipe: str, workspace: Path, options: DemoOptions) -> Answer:
+    """Go on with training when asked to; torch is needed only then."""
+    if not options.train:
+        return {}
+    from flows.demo_training import train_demo
+
+    return {"training": train_demo(recipe, workspace, options.seed)}
 
 
 def _answer_review(workspace: Path, web: Path) -> Answer:
@@ -180,10 +192,19 @@ def demo_lines(result: Answer) -> list[str]:
         "the person they are shipped under",
         f"          {marks['genuine_shipped']} of {marks['genuine']} genuine photos shipped, "
         f"{marks['misfiled_home']} of {marks['misfiled']} misfiled ones moved to their person",
+        *_training_lines(result),
         f"took      {result['seconds']['total']} s, {result['seconds']['render']} s of it to "
         "render the site",
         f"look at   {release['folder']}/report/index.html",
     ]
+
+
+def _training_lines(result: Answer) -> list[str]:
+    if "training" not in result:
+        return []
+    from flows.demo_training import training_lines
+
+    return training_lines(result["training"])
 
 
 def _release_lines(release: Answer) -> list[str]:

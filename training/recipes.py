@@ -149,7 +149,7 @@ def _data(
     )
 
 
-_FRESH_RATE, _REFINING_RATE = 2e-3, 1e-4
+_FRESH_RATE, _REFINING_RATE = 2e-3, 3e-5
 
 Recipe = Callable[[Target], TrainingConfig]
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
-import json
 import os
 import signal
 import subprocess
@@ -16,13 +13,14 @@ import pytest
 import yaml
 
 import demo
+from demo.pairs import write_pairs
 from demo.web import plan_web, write_web
 from training.config import to_yaml
 from training.recipes import Target, demo_cpu
 
 DEMO_SEED, UNSEEN_SEED = 7, 901
 PEOPLE, PHOTOS_EACH = 24, 16
-UNSEEN_PEOPLE, UNSEEN_PHOTOS = 40, 6
+UNSEEN_PEOPLE, UNSEEN_PHOTOS = 100, 5
 FALSE_ACCEPT_RATE = 1e-3
 WITHIN_NOISE = 0.02
 
@@ -48,17 +46,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's training recipe, measured on every pair of photos of people it never saw."""
     folder = tmp_path_factory.mktemp("training")
     write_web(plan_web(UNSEEN_SEED, UNSEEN_PEOPLE, UNSEEN_PHOTOS), folder)
-    photos = json.loads((folder / "truth.json").read_text("utf-8"))["photos"]
-    subjects = {
-        path: said["subject"]
-        for path, said in photos.items()
-        if said["subject"] is not None and len(said["faces"]) == 1
-    }
-    with (folder / "site/pairs.csv").open("w", encoding="utf-8", newline="") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(["image_a", "image_b", "same"])
-        for first, second in itertools.combinations(sorted(subjects), 2):
-            rows.writerow([first, second, int(subjects[first] == subjects[second])])
+    write_pairs(folder)
     weights = str(Path(demo.__file__).parent / "pack")
     config = demo_cpu(Target(workspace="-", version="-", output="-", weights=weights))
     recipe = yaml.safe_load(to_yaml(config))
