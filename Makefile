@@ -36,7 +36,7 @@ check: $(DEV) ## ruff, mypy --strict and the walls between the rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV) ## measure speed, memory and accuracy against what people would use instead
+bench: $(DEV) $(REVIEW) ## measure speed, memory and accuracy against what people would use instead
 	$(BIN)/python -m benchmarks
 
 format: $(DEV) ## let ruff put the sources in order

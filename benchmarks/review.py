@@ -7,9 +7,9 @@ with SQLite, and questions about generated faces (``benchmarks/review_data.py``)
 identities' pictures are shared, so most are there after the first batches. ``one batch more`` is a
 push of 500 into the project that holds the others. Then, with so many questions in the project:
 what the browser of an annotator or of the one who leads asks for (median of 7), an answer (median
-of 100), a pull of these 100, and a pull when nothing is new (median of 3). ``planning`` reads all
-plans, as the planner does for each new batch. Memory: ``winnow`` is this process' peak while it
-pushes and while it pulls, ``server`` what the server holds afterwards. ``beside`` is a second
+of 100), a pull of these 100, and a pull when nothing is new (median of 3). ``planning`` reads what
+was asked before, as the planner does once per push. Memory: ``winnow`` is this process' peak while
+it pushes and while it pulls, ``server`` what the server holds afterwards. ``beside`` is a second
 project on the then full server, where all pictures are missing, ``pictures there`` the same again
 in a third project that has them. Peers: the request that the library's ``projects.import_tasks``
 sends, once per question, and once for all; no pictures, no plan, and nothing that keeps a repeated
@@ -157,7 +157,7 @@ class Project:
         if missing == 0:
             return 0.0
         started = time.perf_counter()
-        pushing = Push(self.exchange, self._material.crops, time.time(), lambda _: None)
+        pushing = Push(self.exchange, self._material.crops().some, time.time(), lambda _: None)
         pushed = pushing.run(lambda _: next(self._batches), {Kind.PAIRS: batches})
         seconds = time.perf_counter() - started
         if pushed.tasks != missing * BATCH:

@@ -208,15 +208,29 @@ def from_table(record_type: type[R], table: pa.Table) -> list[R]:
     ]
 
 
-READ_OPTIONS: dict[str, bool] = {"use_threads": False, "pre_buffer": False}
-"""For ``pq.read_table``: the thread pools of pyarrow 26 abort now and then when a process ends
-right after reading; partitions are read in parallel as it is."""
+def read_parquet(source: Any, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file's columns; ``source`` is a stream or what pyarrow reads as one.
+
+    In this thread alone, so not by ``pq.read_table``, which scans in threads whatever its options
+    say: the thread pools of pyarrow 26 abort now and then when a process ends right after reading,
+    and partitions are read in parallel as it is.
+
+    Raises:
+        pa.ArrowInvalid: when it is not a whole Parquet file.
+    """
+    return pq.ParquetFile(source, pre_buffer=False).read(columns, use_threads=False)
+
+
+_ROWS = 16_384
+_ROWS_WITH_PICTURES = 32
+"""Rows in a row group: some 600 KB of pictures, so that one is read without all the others."""
 
 
 def to_parquet(record_type: type[R], rows: Iterable[R]) -> bytes:
     """Records as a Parquet file; the same records give the same bytes."""
     sink = pa.BufferOutputStream()
-    pq.write_table(to_table(record_type, rows), sink, compression="zstd", row_group_size=16_384)
+    size = _ROWS_WITH_PICTURES if _holds_pictures(record_type) else _ROWS
+    pq.write_table(to_table(record_type, rows), sink, compression="zstd", row_group_size=size)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
@@ -228,12 +242,16 @@ def from_parquet(record_type: type[R], data: bytes, origin: str) -> list[R]:
         IntegrityError: when it is damaged, or holds another type of record.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data), **READ_OPTIONS)
+        table = read_parquet(pa.BufferReader(data))
     except pa.ArrowInvalid as error:
         raise IntegrityError(
             f"{origin}: not a whole Parquet file ({error}); remove its folder and run again"
         ) from error
     return from_table(record_type, table)
+
+
+def _holds_pictures(record_type: type[R]) -> bool:
+    return any(pa.types.is_binary(field.type) for field in record_type.SCHEMA)
 
 
 def _as_python(column: pa.ChunkedArray) -> Sequence[Any]:

@@ -11,7 +11,7 @@ import errno
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -19,12 +19,11 @@ from typing import Any, BinaryIO
 import fsspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
 from facedata.location import read_bytes
-from facedata.records import READ_OPTIONS, R, from_parquet, to_parquet
+from facedata.records import R, from_parquet, read_parquet, to_parquet
 
 TEMPORARY = "tmp"
 """Folder below a local root where files are written before they are whole."""
@@ -197,9 +196,11 @@ class Storage:
             IntegrityError: when it is not a whole Parquet file.
         """
         with self._open_parquet(relative) as stream:
-            return pq.read_table(stream, columns=columns, **READ_OPTIONS)
+            return read_parquet(stream, columns)
 
-    def read_rows_with(self, relative: str, columns: list[str], wanted: Sequence[str]) -> pa.Table:
+    def read_rows_with(
+        self, relative: str, columns: list[str], wanted: Collection[str]
+    ) -> pa.Table:
         """Some columns of the row groups that hold rows of a Parquet file.
 
         ``wanted`` are values of the first of the columns; the rows around them come too.
@@ -209,8 +210,8 @@ class Storage:
         """
         with self._open_parquet(relative) as stream:
             file = pq.ParquetFile(stream, pre_buffer=False)
-            values = file.read(columns[:1], use_threads=False).column(0)
-            rows = np.flatnonzero(pc.is_in(values, pa.array(wanted, values.type)).to_numpy())
+            values = file.read(columns[:1], use_threads=False).column(0).to_pylist()
+            rows = [row for row, value in enumerate(values) if value in wanted]
             sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
             groups = np.unique(np.searchsorted(np.cumsum(sizes), rows, "right"))
             return file.read_row_groups(groups.tolist(), columns, use_threads=False)

@@ -118,7 +118,8 @@ def _run(job: Job, runner: Runner, until: str, reporter: Reporter) -> dict[str, 
     if summary.reached("inter"):
         return summary.result()
     reading = Reading(reviewer=getuser(), decided_at=utc_now())
-    asked = review_task(build_so_far, steps.Found(intra=intra, inter=inter), reading, reporter)
+    found = steps.Found(intra=intra, inter=inter, is_server_down=bool(fetched.get("unreachable")))
+    asked = review_task(build_so_far, found, reading, reporter)
     summary.add("review", {**fetched, **asked})
     if summary.reached("review"):
         return summary.result()

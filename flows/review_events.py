@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from cleaning.review.decisions import latest, latest_photos
 from cleaning.review.items import Batch, PairItem
-from cleaning.stages.asked import Subject, subjects_of
+from cleaning.stages.batch_index import Subject, subjects_of
 from cleaning.stages.review_folder import ReviewFolder
 from facedata.lock import hold_review
 from facedata.review import PENDING, Decision, Kind, PhotoDecision

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,16 +18,18 @@ from cleaning.review.addresses import Addresses
 from cleaning.review.agreement import annotator_report
 from cleaning.review.decisions import latest, latest_photos, with_decisions
 from cleaning.review.gold import read_gold
+from cleaning.review.items import PersonAnswer
 from cleaning.review.label_studio import connect
 from cleaning.review.progress import answered_keys
+from cleaning.stages.batch_index import BatchIndex, index_of
 from cleaning.stages.close import take_back
 from cleaning.stages.exchange import Exchange
 from cleaning.stages.material import Material, find_newest
-from cleaning.stages.pull import Pull
+from cleaning.stages.pull import Pull, Pulled
 from cleaning.stages.push import Push
 from cleaning.stages.questions import Planner, known_decisions
 from cleaning.stages.review_folder import ReviewFolder
-from facedata.errors import RecipeError, RequestError
+from facedata.errors import IntegrityError, RecipeError, RequestError, StorageError
 from facedata.lock import hold_review
 from facedata.recipe import Recipe, load_recipe, resolve_paths
 from facedata.review import PENDING, Answer, Decision, Kind, Pair, PhotoDecision, ordered_pair
@@ -101,25 +103,34 @@ def pull(review: Review, say: Say) -> Counts:
     Raises:
         ReviewError: the server failed; nothing is lost, the next pull goes on.
     """
-    folder = review.folder
-    with hold_review(folder.storage, folder.dataset):
+    with hold_review(review.folder.storage, review.folder.dataset):
         pulled = Pull(review.exchange, utc_now()).run()
-        for name in pulled.complete:
-            # The event first: a pull that is killed in between tells it when it comes again.
-            tell_completed(folder, name)
-            folder.mark_closed(name)
-    for problem in pulled.problems:
+        _end(review.folder, pulled.complete)
+    return _pull_counts(review, [pulled], say)
+
+
+def _end(folder: ReviewFolder, batches: Iterable[str]) -> None:
+    for name in batches:
+        # The event first: a pull that is killed in between tells it when it comes again.
+        tell_completed(folder, name)
+        folder.mark_closed(name)
+
+
+def _pull_counts(review: Review, pulls: Sequence[Pulled], say: Say) -> Counts:
+    """What pulls in a row brought; the first one's complete batches were closed."""
+    problems = list(dict.fromkeys(problem for one in pulls for problem in one.problems))
+    for problem in problems:
         say(f"review: {problem}")
-    superseded = _superseded(review, [row.pair for row in pulled.decisions])
+    superseded = _superseded(review, [row.pair for one in pulls for row in one.decisions])
     if superseded:
         say(f"review: {superseded} answers are about pairs that are no candidates any more; kept")
     return {
-        "new_answers": pulled.answers,
-        "new_decisions": len(pulled.decisions),
-        "new_photo_decisions": len(pulled.photo_decisions),
+        "new_answers": sum(one.answers for one in pulls),
+        "new_decisions": sum(len(one.decisions) for one in pulls),
+        "new_photo_decisions": sum(len(one.photo_decisions) for one in pulls),
         "superseded": superseded,
-        "completed": list(pulled.complete),
-        "problems": list(pulled.problems),
+        "completed": list(pulls[0].complete),
+        "problems": problems,
     }
 
 
@@ -135,7 +146,7 @@ def push(review: Review, material: Material, batches: int, say: Say) -> Counts:
         gold = read_controls(review.resolved)
         folder.append_decisions(known_decisions(material, gold, utc_now()))
         planner = Planner(review.recipe, material, gold)
-        sending = Push(review.exchange, lambda: material.crops, time.time(), say)
+        sending = Push(review.exchange, lambda faces: material.crops.some(faces), time.time(), say)
         wanted = {kind: batches if kind == Kind.PAIRS else 1 for kind in Kind}
         pushed = sending.run(planner.plan, wanted)
     for name, questions in pushed.opened.items():
@@ -185,16 +196,21 @@ def close(review: Review, say: Say) -> Counts:
     Raises:
         ReviewError: the server failed; batches that are still open are closed by the next call.
     """
-    counts = pull(review, say)
     folder = review.folder
-    removed = 0
+    pulls: list[Pulled] = []
+
+    def fetch() -> None:
+        pulls.append(Pull(review.exchange, utc_now()).run())
+
+    removed: dict[str, int] = {}
     with hold_review(folder.storage, folder.dataset):
-        closed = folder.open_batches()
-        for name in closed:
-            removed += take_back(review.exchange, folder.batch(name))
-            tell_completed(folder, name)
-            folder.mark_closed(name)
-    return {**counts, "closed": closed, "questions_taken_back": removed}
+        fetch()
+        _end(folder, pulls[0].complete)
+        for name, questions in take_back(review.exchange, folder.open_batches(), fetch):
+            removed[name] = questions
+            _end(folder, [name])
+    counts = _pull_counts(review, pulls, say)
+    return {**counts, "closed": list(removed), "questions_taken_back": sum(removed.values())}
 
 
 def status(recipe: Path, workspace: str) -> Counts:
@@ -206,6 +222,7 @@ def status(recipe: Path, workspace: str) -> Counts:
     loaded = load_recipe(recipe)
     folder = ReviewFolder(storage=Storage(workspace), dataset=loaded.name)
     answers = folder.answers()
+    by_batch = _by_batch(answers)
     batches = [folder.batch(name) for name in folder.batch_names()]
     return {
         "name": loaded.name,
@@ -214,7 +231,7 @@ def status(recipe: Path, workspace: str) -> Counts:
             {
                 "name": batch.name,
                 "questions": len(batch.items),
-                "answered": len(answered_keys(batch, answers)),
+                "answered": len(_answered(index_of(batch), by_batch[batch.name])),
                 "is_open": not folder.is_closed(batch.name),
             }
             for batch in batches
@@ -253,10 +270,11 @@ def undo(recipe: Path, workspace: str, pair: Pair, reviewer: str, note: str) -> 
 def _waiting(review: Review) -> list[Counts]:
     """How many questions of each kind wait for answers, and where to answer them."""
     folder = review.folder
-    answers = folder.answers()
+    names = folder.open_batches()
+    answers = _by_batch(folder.answers_to(names))
     questions: Counter[Kind] = Counter()
-    for batch in map(folder.batch, folder.open_batches()):
-        questions[batch.kind] += len(batch.items) - len(answered_keys(batch, answers))
+    for index in map(folder.index, names):
+        questions[index.kind] += len(index.keys) - len(_answered(index, answers[index.name]))
     projects = review.exchange.known_projects()
     address = review.exchange.server.project_url
     return [
@@ -266,9 +284,24 @@ def _waiting(review: Review) -> list[Counts]:
     ]
 
 
+def _answered(index: BatchIndex, answers: Iterable[PersonAnswer]) -> set[str]:
+    return answered_keys(index.keys, index.overlap, answers)
+
+
+def _by_batch(answers: Iterable[PersonAnswer]) -> Mapping[str, list[PersonAnswer]]:
+    rows: dict[str, list[PersonAnswer]] = defaultdict(list)
+    for row in answers:
+        rows[row.batch].append(row)
+    return rows
+
+
 def _superseded(review: Review, pairs: Sequence[Pair]) -> int:
     """How many pairs are no candidates in the newest build."""
     if not pairs:
         return 0
-    candidates = {row.pair for row in find_newest(review.folder).evidence}
+    try:
+        candidates = {row.pair for row in find_newest(review.folder).evidence}
+    except (RequestError, IntegrityError, StorageError):
+        # Its stages were cleared away: the next build finds what is a candidate.
+        return 0
     return sum(pair not in candidates for pair in pairs)

@@ -188,10 +188,14 @@ def inter(build: Build, intra: StageResult) -> StageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The results of the stages inside and between identities."""
+    """The results of the stages inside and between identities.
+
+    ``is_server_down`` is whether the review server could not be reached before them.
+    """
 
     intra: StageResult
     inter: StageResult
+    is_server_down: bool = False
 
 
 def check_review(job: Job) -> None:
@@ -250,13 +254,23 @@ def _send_questions(
     )
     note_newest(material)
     opened = review_server.review_of(build.job.recipe, build.job.resolved, folder.storage)
-    counts = review_server.count_candidates(material)
+    counts = {
+        **review_server.count_candidates(material),
+        "page": build.job.resolved.review.url,
+    }
+    if found.is_server_down:
+        # Each request would be repeated for a minute again.
+        reporter.say(
+            "review: nothing is sent to a server that failed before; `winnow review push` sends "
+            "the questions later"
+        )
+        return {**counts, "unreachable": True}
     try:
         sent = review_server.push(opened, material, 1, reporter.say)
     except ReviewError as error:
         reporter.say(f"review: {error}; `winnow review push` sends the questions later")
         sent = {"unreachable": True}
-    return {**counts, **sent, "page": build.job.resolved.review.url}
+    return {**counts, **sent}
 
 
 def release(build: Build, intra: StageResult, inter: StageResult) -> Released:

@@ -38,7 +38,7 @@ IMPORT_SIZE = 250
 PAGE_SIZE = 1000
 ANNOTATED_PAGE_SIZE = 250
 REMOVE_SIZE = 500
-KEYS_PER_QUESTION = 100  # they travel in the address, and proxies take 8 KB of it
+KEYS_PER_QUESTION = 125  # they travel in the address, and proxies take 8 KB of it
 OVERLAP = timedelta(seconds=5)  # a change may become visible a little after its time
 
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
@@ -99,6 +99,11 @@ class LabelStudioServer:
         self._ask(lambda: self._make_list(project, spec.hidden), project)
         return project
 
+    def find_project(self, title: str) -> int | None:
+        """Return the id of the project with a title; None when there is none."""
+        found = self._ask(lambda: self._titled(title))
+        return None if found is None else int(found["id"])
+
     def project_url(self, project: int) -> str:
         """Where people open the project."""
         return f"{self._url}/projects/{project}/data"
@@ -148,6 +153,12 @@ class LabelStudioServer:
 
     # --- tasks ------------------------------------------------------------------------------
 
+    def count_tasks(self, project: int) -> int:
+        """How many tasks with a key the project holds."""
+        keyed: Filter = ("data.key", "regex", "String", ".")
+        asked = task_query(project, (keyed,), "id", 1)
+        return int(self._ask(lambda: self._read("api/tasks/", asked), project)["total"])
+
     def task_ids(self, project: int) -> dict[str, int]:
         """Task id of every key in the project; the first task of a key that is there twice."""
         ids: dict[str, int] = {}
@@ -157,20 +168,24 @@ class LabelStudioServer:
                 ids.setdefault(key, int(task["id"]))
         return ids
 
-    def add_tasks(self, project: int, tasks: Sequence[TaskBody]) -> None:
+    def add_tasks(self, project: int, tasks: Sequence[TaskBody]) -> int:
         """Create tasks, in order, in requests of bounded size; those already there are left out.
 
         The server is asked which keys it has before every request, and before a request is
-        repeated: one that died may have been taken.
+        repeated: one that died may have been taken. Returns how many were not there.
         """
+        added: set[str] = set()
         for start in range(0, len(tasks), IMPORT_SIZE):
             chunk = tasks[start : start + IMPORT_SIZE]
-            self._ask(partial(self._import_missing, project, chunk), project)
+            self._ask(partial(self._import_missing, project, chunk, added), project)
+        return len(added)
 
-    def _import_missing(self, project: int, chunk: Sequence[TaskBody]) -> None:
+    def _import_missing(self, project: int, chunk: Sequence[TaskBody], added: set[str]) -> None:
         present = self._present(project, [task.key for task in chunk])
-        bodies = [task_body(task) for task in chunk if task.key not in present]
-        if bodies:
+        missing = [task for task in chunk if task.key not in present]
+        if missing:
+            bodies = [task_body(task) for task in missing]
+            added.update(task.key for task in missing)
             self._sdk.projects.import_tasks(
                 project,
                 request=bodies,

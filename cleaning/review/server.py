@@ -88,12 +88,23 @@ class ReviewServer(Protocol):
         """Where people open the project."""
         ...
 
+    def find_project(self, title: str) -> int | None:
+        """Return the id of the project with a title; None when there is none."""
+        ...
+
+    def count_tasks(self, project: int) -> int:
+        """How many tasks with a key the project holds; much quicker than listing them."""
+        ...
+
     def task_ids(self, project: int) -> dict[str, int]:
         """Task id of every key in the project."""
         ...
 
-    def add_tasks(self, project: int, tasks: Sequence[TaskBody]) -> None:
-        """Create tasks, in order, in requests of bounded size."""
+    def add_tasks(self, project: int, tasks: Sequence[TaskBody]) -> int:
+        """Create tasks, in order, in requests of bounded size; those already there are left out.
+
+        Returns how many were not there.
+        """
         ...
 
     def replace_data(self, project: int, data: Mapping[int, JsonObject]) -> None:

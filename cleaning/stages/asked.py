@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
-from cleaning.review.items import Batch, GridItem, Item, PairItem
+from cleaning.stages.batch_index import BatchIndex, Subject, kind_of, subject_text
 from cleaning.stages.review_folder import ReviewFolder
-from facedata.review import Kind, ordered_pair
-
-Subject = tuple[str, str]
-"""What a question is about: two identities, or an image id and an identity."""
+from facedata.review import Kind
 
 
 class Asked:
@@ -21,7 +17,7 @@ class Asked:
         self._times: Counter[tuple[Kind, str]] = Counter()
         self._numbers: Counter[Kind] = Counter()
         for name in folder.batch_names():
-            self.add(folder.batch(name), is_open=not folder.is_closed(name))
+            self.add(folder.index(name), is_open=not folder.is_closed(name))
 
     def waiting(self, *kinds: Kind) -> set[Subject]:
         """What questions of these kinds are about that wait for answers."""
@@ -39,56 +35,31 @@ class Asked:
         """The name of the next batch of a kind."""
         return f"{kind.value}-{self._numbers[kind] + 1:04d}"
 
-    def add(self, batch: Batch, is_open: bool = True) -> None:
+    def add(self, batch: BatchIndex, is_open: bool = True) -> None:
         """Take in a batch that was planned since."""
         self._numbers[batch.kind] += 1
-        for item in batch.items:
-            self._times[batch.kind, subject_text(subjects_of(item))] += 1
+        for question in batch.questions:
+            self._times[batch.kind, subject_text(question.subjects)] += 1
             if is_open:
-                self._open[batch.kind].update(subjects_of(item))
+                self._open[batch.kind].update(question.subjects)
 
 
 class Questions:
-    """Finds questions by key: batches are read when a question of theirs is looked for."""
+    """Finds the batch of a question by its key: indexes are read until it is found."""
 
     def __init__(self, folder: ReviewFolder) -> None:
         self._folder = folder
-        self._batches: dict[str, Batch] = {}
-        self._items: dict[str, Item] = {}
         self._batch_of: dict[str, str] = {}
         self._unread: dict[Kind, list[str]] = {kind: [] for kind in Kind}
         # Newest last: most answers are about those.
         for name in folder.batch_names():
-            self._unread[Kind(name.rsplit("-", 1)[0])].append(name)
+            self._unread[kind_of(name)].append(name)
 
-    def batch(self, name: str) -> Batch:
-        """A batch by its name."""
-        if name not in self._batches:
-            batch = self._folder.batch(name)
-            self._batches[name] = batch
-            self._items.update((item.key, item) for item in batch.items)
-        return self._batches[name]
-
-    def find(self, kind: Kind, key: str) -> tuple[Batch, Item] | None:
-        """The batch and the question of a key; None when nobody asked it."""
+    def find(self, kind: Kind, key: str) -> str | None:
+        """The name of the batch that asks the question of a key; None when nobody asked it."""
         unread = self._unread[kind]
         while key and key not in self._batch_of and unread:
             name = unread.pop()
-            self._batch_of.update((known, name) for known in self._folder.keys(name))
-        if key not in self._batch_of:
-            return None
-        batch = self.batch(self._batch_of[key])
-        return batch, self._items[key]
-
-
-def subjects_of(item: Item) -> list[Subject]:
-    """What a question is about."""
-    if isinstance(item, PairItem):
-        return [ordered_pair(item.a.identity, item.b.identity)]
-    photos = item.photos if isinstance(item, GridItem) else (item.photo,)
-    return [(photo.image_id, item.reference.identity) for photo in photos]
-
-
-def subject_text(subjects: Iterable[Subject]) -> str:
-    """Subjects as one text, the same whatever their order."""
-    return "\n".join("\t".join(subject) for subject in sorted(subjects))
+            self._batch_of.update((known, name) for known in self._folder.index(name).keys)
+        found = self._batch_of.get(key)
+        return found if found is not None and kind_of(found) == kind else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +18,8 @@ from cleaning.review.majority import pair_decision, photo_decisions
 from cleaning.review.progress import answered_keys
 from cleaning.review.server import ServerTask
 from cleaning.review.tasks import Unreadable, read_answer
-from cleaning.stages.asked import Questions, subjects_of
+from cleaning.stages.asked import Questions
+from cleaning.stages.batch_index import subjects_of
 from cleaning.stages.exchange import Exchange
 from facedata.errors import ProjectGoneError
 from facedata.review import PENDING, Decision, Kind, PhotoDecision, ordered_pair
@@ -73,16 +74,17 @@ class Pull:
         Raises:
             ReviewError: the server failed; nothing is lost, the next pull fetches it.
         """
-        changed, marks = self._fetch()
-        open_names = self._folder.open_batches()
-        names = sorted({*open_names, *(one.batch.name for one in changed)})
-        for row in self._folder.answers_to(names):
+        tasks, marks = self._fetch()
+        changed = self._with_questions(tasks)
+        for row in self._folder.answers_to({one.batch.name for one in changed}):
             self._rows[row.key].append(row)
         fresh = [row for one in changed for row in self._new_rows(one)]
         self._folder.append_answers(fresh)
-        decisions = self._decide(names)
+        # What is decided rests on the questions' rows alone: others decide what they did.
+        asked = {one.item.key: (one.batch, one.item) for one in changed if self._rows[one.item.key]}
+        decisions = self._decide(asked.values())
         self._folder.append_decisions(decisions)
-        photos = self._decide_photos(names)
+        photos = self._decide_photos(asked.values())
         self._folder.append_photo_decisions(photos)
         # Last: a pull that was killed before reads the same changes again.
         self._note_watermarks(marks)
@@ -90,26 +92,34 @@ class Pull:
             answers=len(fresh),
             decisions=tuple(decisions),
             photo_decisions=tuple(photos),
-            complete=tuple(name for name in open_names if self._is_complete(name)),
+            complete=tuple(self._complete()),
             problems=tuple(self._problems),
         )
 
-    def _fetch(self) -> tuple[list[_Changed], dict[str, str]]:
-        """The tasks that changed, and until when each project has been looked through."""
+    def _fetch(self) -> tuple[dict[str, list[ServerTask]], dict[str, str]]:
+        """The tasks that changed, by batch, and until when each project has been looked through."""
         marks = self._watermarks()
-        changed: list[_Changed] = []
+        changed: dict[str, list[ServerTask]] = defaultdict(list)
         for kind, project in self._exchange.known_projects().items():
-            mark = f"{kind.value} {project}"
+            mark = self._exchange.name_of(project)
             newest = before = marks.get(mark, "")
             for task in self._tasks(kind, project, before or None):
                 newest = max(newest, task.updated_at)
-                found = self._questions.find(kind, task.key)
-                if found is None:
+                batch = self._questions.find(kind, task.key)
+                if batch is None:
                     self._problem(kind, task, "is not one of ours; it is left alone")
                 else:
-                    changed.append(_Changed(task=task, batch=found[0], item=found[1]))
+                    changed[batch].append(task)
             marks[mark] = max(before, self._settled(newest))
         return changed, marks
+
+    def _with_questions(self, tasks: Mapping[str, Sequence[ServerTask]]) -> list[_Changed]:
+        changed: list[_Changed] = []
+        for name, of_batch in tasks.items():
+            batch = self._folder.batch_with(name, {task.key for task in of_batch})
+            items = {item.key: item for item in batch.items}
+            changed += [_Changed(task=one, batch=batch, item=items[one.key]) for one in of_batch]
+        return changed
 
     def _tasks(self, kind: Kind, project: int, since: str | None) -> Iterable[ServerTask]:
         try:
@@ -156,15 +166,15 @@ class Pull:
         self._rows[task.key].extend(rows)
         return rows
 
-    def _decide(self, names: Iterable[str]) -> list[Decision]:
-        """What the answers to these batches say about pairs that the log does not; a majority that
-        is gone is a row too.
+    def _decide(self, answered: Iterable[tuple[Batch, Item]]) -> list[Decision]:
+        """What the answers to these questions say about pairs that the log does not; a majority
+        that is gone is a row too.
 
         Control questions measure people and decide nothing.
         """
         asked = [
             (batch, item)
-            for batch, item in self._answered(names)
+            for batch, item in answered
             if isinstance(item, PairItem) and not item.gold
         ]
         log = self._folder.decisions_about({_pair(item)[0] for _, item in asked})
@@ -180,11 +190,9 @@ class Pull:
                 decisions.append(replace(before, decision=PENDING, decided_at=_last(rows)))
         return not_in_log(decisions, log)
 
-    def _decide_photos(self, names: Iterable[str]) -> list[PhotoDecision]:
+    def _decide_photos(self, answered: Iterable[tuple[Batch, Item]]) -> list[PhotoDecision]:
         """The same about photos."""
-        asked = [
-            (batch, item) for batch, item in self._answered(names) if not isinstance(item, PairItem)
-        ]
+        asked = [(batch, item) for batch, item in answered if not isinstance(item, PairItem)]
         log = self._folder.photo_decisions_about({item.reference.identity for _, item in asked})
         known = latest_photos(log)
         decisions: list[PhotoDecision] = []
@@ -201,18 +209,19 @@ class Pull:
                 )
         return not_in_log(decisions, log)
 
-    def _answered(self, names: Iterable[str]) -> Iterator[tuple[Batch, Item]]:
-        """The questions of these batches that anybody has answered, also who took it back."""
-        for name in names:
-            batch = self._questions.batch(name)
-            for item in batch.items:
-                if self._rows.get(item.key):
-                    yield batch, item
-
-    def _is_complete(self, name: str) -> bool:
-        batch = self._questions.batch(name)
-        rows = [row for item in batch.items for row in self._rows.get(item.key, [])]
-        return len(answered_keys(batch, rows)) == len(batch.items)
+    def _complete(self) -> Iterator[str]:
+        """The open batches that have enough answers, whenever those came: an earlier pull may have
+        been killed before it could say so."""
+        rows_of = self._folder.answers_by_batch()
+        for name in self._folder.open_batches():
+            if not rows_of.get(name):
+                continue
+            index = self._folder.index(name)
+            # Few rows cannot be enough, and need not be read.
+            if rows_of[name] >= len(index.keys) * index.overlap:
+                rows = self._folder.answers_to([name])
+                if len(answered_keys(index.keys, index.overlap, rows)) == len(index.keys):
+                    yield name
 
     def _problem(self, kind: Kind, task: ServerTask, text: str) -> None:
         self._problems.append(f"{kind.value}: task {task.id} {text}")

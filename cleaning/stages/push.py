@@ -6,21 +6,19 @@ that somebody deleted before it was answered is created again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cleaning.review.items import Batch, Item
 from cleaning.review.progress import answered_keys
 from cleaning.review.server import JsonObject, TaskBody
-from cleaning.review.sheet import gallery_sheet
-from cleaning.review.tasks import images_of, task_body
-from cleaning.review.thumbnail import to_jpeg
-from cleaning.stages.crops import CropReader
+from cleaning.review.tasks import task_body
+from cleaning.stages.batch_index import kind_of
 from cleaning.stages.exchange import IMAGES, Exchange
+from cleaning.stages.pictures import Pictures, ReadCrops
+from cleaning.stages.sent import SentTasks
 from facedata.review import Kind
 
-_ITEMS_AT_ONCE = 100
-"""Whose pictures are made together, so that each partition's crops are read once for them."""
 _RENEW_AFTER = 0.5
 """Part of an address's life after which it is made anew."""
 
@@ -41,20 +39,16 @@ class Push:
     """One push: finishes what an earlier one left, then opens new batches."""
 
     def __init__(
-        self,
-        exchange: Exchange,
-        crops: Callable[[], CropReader],
-        now: float,
-        say: Callable[[str], None],
+        self, exchange: Exchange, crops: ReadCrops, now: float, say: Callable[[str], None]
     ) -> None:
-        """``crops`` is asked for only when pictures are missing; ``now`` is in Unix seconds."""
+        """``now`` is in Unix seconds."""
         self._exchange = exchange
-        self._crops = crops
+        self._pictures = Pictures(exchange.folder, crops)
+        self._sent = SentTasks(exchange)
         self._now = now
         self._say = say
         self._tasks = 0
         self._opened: dict[str, int] = {}
-        self._task_ids: dict[Kind, dict[str, int]] = {}
 
     def run(self, plan: PlanBatch, wanted: Mapping[Kind, int]) -> Pushed:
         """Send what is planned, then plan until ``wanted`` batches of each kind are open.
@@ -63,40 +57,57 @@ class Push:
             ReviewError: the server failed; what was sent stays, and the next push goes on.
         """
         folder = self._exchange.folder
-        open_now = [folder.batch(name) for name in folder.open_batches()]
-        for batch in open_now:
-            self._send(batch)
+        open_now = folder.open_batches()
+        for name in open_now:
+            self._look_after(name)
         for kind, count in wanted.items():
-            for _ in range(count - sum(batch.kind == kind for batch in open_now)):
+            for _ in range(count - sum(kind_of(name) == kind for name in open_now)):
                 planned = plan(kind)
                 if planned is None:
                     break
                 folder.plan(planned)
                 self._send(planned)
+        self._sent.note()
         return Pushed(opened=self._opened, tasks=self._tasks)
 
-    def _send(self, batch: Batch) -> None:
+    def _look_after(self, name: str) -> None:
+        """Send what is missing of a batch that was planned before, and renew its addresses."""
         folder = self._exchange.folder
-        ids = self._ids(batch.kind)
-        waiting = self._waiting(batch)
-        missing = [item for item in waiting if item.key not in ids]
-        for start in range(0, len(missing), _ITEMS_AT_ONCE):
-            items = missing[start : start + _ITEMS_AT_ONCE]
-            self._write_images(items)
-            self._exchange.server.add_tasks(
-                self._exchange.project(batch.kind), [self._body(item, batch) for item in items]
-            )
-            self._tasks += len(items)
-            self._say(f"review {batch.name}: {len(items)} questions sent")
-        signed = folder.opened_at(batch.name)
+        signed = folder.opened_at(name)
         if signed is None:
-            self._opened[batch.name] = len(batch.items)
-            folder.mark_opened(batch.name, self._now)
-        elif self._must_renew(self._now - signed):
+            self._send(folder.batch(name))
+            return
+        is_old = self._must_renew(self._now - signed)
+        # Listing a large project takes a minute: not when all is as it was left.
+        if not is_old and self._sent.is_whole(kind_of(name)):
+            return
+        batch = folder.batch(name)
+        ids = self._sent.ids(batch.kind)
+        waiting = self._waiting(batch)
+        self._add(batch, [item for item in waiting if item.key not in ids])
+        if is_old:
             self._renew(batch, [item for item in waiting if item.key in ids], ids)
 
+    def _send(self, batch: Batch) -> None:
+        """Send a batch; questions that an earlier push sent are left out by the server's client."""
+        self._add(batch, self._waiting(batch))
+        self._opened[batch.name] = len(batch.items)
+        self._exchange.folder.mark_opened(batch.name, self._now)
+
+    def _add(self, batch: Batch, items: Sequence[Item]) -> None:
+        if not items:
+            return
+        self._pictures.make(items)
+        project = self._exchange.project(batch.kind)
+        bodies = [self._body(item, batch) for item in items]
+        added = self._exchange.server.add_tasks(project, bodies)
+        self._sent.add(batch.kind, added)
+        self._tasks += added
+        self._say(f"review {batch.name}: {added} questions sent")
+
     def _waiting(self, batch: Batch) -> list[Item]:
-        done = answered_keys(batch, self._exchange.folder.answers_to([batch.name]))
+        rows = self._exchange.folder.answers_to([batch.name])
+        done = answered_keys([item.key for item in batch.items], batch.overlap, rows)
         return [item for item in batch.items if item.key not in done]
 
     def _renew(self, batch: Batch, items: Sequence[Item], ids: Mapping[str, int]) -> None:
@@ -112,12 +123,6 @@ class Push:
         valid = self._exchange.addresses.valid_for_seconds
         return valid is not None and age > valid * _RENEW_AFTER
 
-    def _ids(self, kind: Kind) -> dict[str, int]:
-        if kind not in self._task_ids:
-            project = self._exchange.project(kind)
-            self._task_ids[kind] = self._exchange.server.task_ids(project)
-        return self._task_ids[kind]
-
     def _body(self, item: Item, batch: Batch) -> TaskBody:
         def address(name: str) -> str:
             return self._exchange.addresses.address_of(
@@ -125,19 +130,3 @@ class Push:
             )
 
         return task_body(item, address, batch.model)
-
-    def _write_images(self, items: Iterable[Item]) -> None:
-        folder = self._exchange.folder
-        wanted: dict[str, tuple[str, ...]] = {}
-        for item in items:
-            wanted.update(images_of(item))
-        there = set(folder.storage.names(folder.path(IMAGES)))
-        missing = {name: faces for name, faces in wanted.items() if name not in there}
-        if not missing:
-            return
-        crop_of = self._crops()
-        crops = {face: crop_of(face) for face in sorted({f for fs in missing.values() for f in fs})}
-        for name, faces in missing.items():
-            pictures = [crops[face] for face in faces]
-            data = to_jpeg(pictures[0]) if len(pictures) == 1 else gallery_sheet(pictures)
-            folder.storage.write(folder.path(f"{IMAGES}/{name}"), data)

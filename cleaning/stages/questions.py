@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from cleaning.review.decisions import latest
 from cleaning.review.items import Batch, Item, question_key
-from cleaning.stages.asked import Asked, subject_text, subjects_of
+from cleaning.stages.asked import Asked
+from cleaning.stages.batch_index import index_of, subject_text, subjects_of
 from cleaning.stages.content import Findings, decide_content
 from cleaning.stages.material import Material
 from cleaning.stages.opinions import find_opinions
@@ -67,7 +68,7 @@ class Planner:
             model=context.material.model,
             items=tuple(_with_key(kind, item, context.asked) for item in items),
         )
-        context.asked.add(batch)
+        context.asked.add(index_of(batch))
         return batch
 
 

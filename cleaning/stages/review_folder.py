@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from cleaning.review.items import Batch, PersonAnswer
+from cleaning.stages.batch_index import BatchIndex, index_of
 from cleaning.stages.review_log import ReviewLog
 from facedata.review import Decision, PhotoDecision
 from facedata.storage import Storage
@@ -18,10 +19,11 @@ _DECISIONS = "decisions.jsonl"
 _PHOTO_DECISIONS = "photo_decisions.jsonl"
 _ANSWERS = "answers.jsonl"
 _PLAN = "plan.json"
+_INDEX = "index.json"
 _OPENED = "opened.json"
 _CLOSED = "closed.json"
 _BATCH = TypeAdapter(Batch)
-_KEYS = re.compile(rb'"key"\s*:\s*"([^"\\]*)"')
+_BATCH_INDEX = TypeAdapter(BatchIndex)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,10 @@ class ReviewFolder:
         """The answers of single people to these batches, oldest first."""
         return self._answers.rows_with("batch", batches)
 
+    def answers_by_batch(self) -> Mapping[str, int]:
+        """How many rows there are about each batch, withdrawn answers and earlier ones too."""
+        return self._answers.counts_of("batch")
+
     def append_decisions(self, rows: Sequence[Decision]) -> None:
         """Add decisions about pairs."""
         self._decisions.append(rows)
@@ -87,13 +93,25 @@ class ReviewFolder:
         """The plan of a batch."""
         return _BATCH.validate_json(self.storage.read(self._batch_path(name, _PLAN)))
 
-    def keys(self, name: str) -> list[str]:
-        """The keys of a batch's questions; much quicker than ``batch``."""
-        plan = self.storage.read(self._batch_path(name, _PLAN))
-        return [key.decode() for key in _KEYS.findall(plan)]
+    def batch_with(self, name: str, keys: Collection[str]) -> Batch:
+        """The plan of a batch with those of its questions that have these keys; the others are not
+        checked, which is most of the time that reading takes."""
+        plan: dict[str, Any] = json.loads(self.storage.read(self._batch_path(name, _PLAN)))
+        plan["items"] = [item for item in plan["items"] if item["key"] in keys]
+        return _BATCH.validate_python(plan)
+
+    def index(self, name: str) -> BatchIndex:
+        """What a batch asks, without the plan; a batch is read whole where it has no index yet."""
+        path = self._batch_path(name, _INDEX)
+        if not self.storage.exists(path):
+            return index_of(self.batch(name))
+        return _BATCH_INDEX.validate_json(self.storage.read(path))
 
     def plan(self, batch: Batch) -> None:
         """Write down what will be sent."""
+        # First: a batch is there once its plan is.
+        index = _BATCH_INDEX.dump_json(index_of(batch))
+        self.storage.write(self._batch_path(batch.name, _INDEX), index)
         self.storage.write(self._batch_path(batch.name, _PLAN), _BATCH.dump_json(batch))
 
     def opened_at(self, name: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,7 +31,8 @@ class MemoryServer:
     """A review server in memory that does what the real one does, and may fail at a request.
 
     ``fail_at`` counts requests that change something, from 1; ``after`` says whether that one is
-    carried out before the connection is lost.
+    carried out before the connection is lost. ``lists`` counts the times that a whole project was
+    listed.
     """
 
     projects: dict[int, ProjectSpec] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class MemoryServer:
     changed: dict[int, str] = field(default_factory=dict)
     fail_at: int = 0
     after: bool = False
+    lists: int = 0
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     seconds: Iterator[int] = field(default_factory=lambda: itertools.count(0))
 
@@ -56,6 +58,7 @@ class MemoryServer:
         return f"memory:{project}"
 
     def task_ids(self, project: int) -> dict[str, int]:
+        self.lists += 1
         self._check(project)
         ids: dict[str, int] = {}
         for number, (where, body) in sorted(self.tasks.items()):
@@ -63,12 +66,21 @@ class MemoryServer:
                 ids.setdefault(body.key, number)
         return ids
 
-    def add_tasks(self, project: int, tasks: Sequence[TaskBody]) -> None:
-        present = self.task_ids(project)
+    def find_project(self, title: str) -> int | None:
+        found = [number for number, there in self.projects.items() if there.title == title]
+        return found[0] if found else None
+
+    def count_tasks(self, project: int) -> int:
+        self._check(project)
+        return sum(where == project and body.key != "" for where, body in self.tasks.values())
+
+    def add_tasks(self, project: int, tasks: Sequence[TaskBody]) -> int:
+        present = {body.key for where, body in self.tasks.values() if where == project}
         for start in range(0, len(tasks), 2):
             new = [task for task in tasks[start : start + 2] if task.key not in present]
             made = {next(self.ids): (project, task) for task in new}
             self._change(lambda made=made: self.tasks.update(made))
+        return sum(task.key not in present for task in tasks)
 
     def replace_data(self, project: int, data: Mapping[int, JsonObject]) -> None:
         for number, values in data.items():
@@ -228,7 +240,7 @@ class ReviewWorld:
             left = [b for n, b in planned.items() if b.kind == kind and n not in there]
             return left[0] if left else None
 
-        return Push(self.exchange, lambda: crop_of, now, lambda _: None).run(plan, wanted)
+        return Push(self.exchange, crops_of, now, lambda _: None).run(plan, wanted)
 
     def pull(self, now: str = "2026-03-02T10:00:00+00:00") -> Pulled:
         """Pull, and close what is complete."""
@@ -266,9 +278,11 @@ def pair_item(kind: Kind, pair: str, times: int = 0) -> PairItem:
     )
 
 
-def crop_of(face_id: str) -> bytes:
-    grey = 40 + sum(face_id.encode()) % 150
-    return encode_crop(np.full((112, 112, 3), grey, np.uint8))
+def crops_of(faces: Collection[str]) -> dict[str, bytes]:
+    greys = {face: 40 + sum(face.encode()) % 150 for face in faces}
+    return {
+        face: encode_crop(np.full((112, 112, 3), grey, np.uint8)) for face, grey in greys.items()
+    }
 
 
 @pytest.fixture

@@ -312,7 +312,7 @@ def reviewed(
 
 def sent(made: Reviewed) -> dict[str, list[str]]:
     """The keys of every kind on the server, and the names of all pictures."""
-    known = json.loads((made.work / REVIEW / "projects.json").read_text())
+    known = set(json.loads((made.work / REVIEW / "projects.json").read_text())) - {"server"}
     keys = {kind: [task["data"]["key"] for task in made.tasks(kind)] for kind in known}
     return {**keys, "images": made.folder.storage.names(f"{REVIEW}/images")}
 
@@ -335,6 +335,20 @@ def test_a_build_goes_on_without_the_server(built: Built) -> None:
     assert "cannot be reached" in lines[0]
     assert "`winnow review push` sends the questions later" in lines[0]
     assert (built.home / "work/versions/people-v0001/manifest.json").exists()
+
+
+def test_a_build_waits_once_for_a_server_that_is_down(reviewed: Reviewed) -> None:
+    reviewed.write(url=f"http://127.0.0.1:{free_port()}")
+    (reviewed.work / REVIEW / "projects.json").write_text('{"pairs": 1}')
+    code, said = reviewed.hasty("build")
+    assert code == 0, said
+    (down,) = [line for line in said.splitlines() if "Label Studio at" in line]
+    assert "cannot be reached" in down
+    assert down.endswith("going on with the answers fetched so far")
+    assert (
+        "review: nothing is sent to a server that failed before; `winnow review push` sends the "
+        "questions later"
+    ) in said.splitlines()
 
 
 @pytest.mark.parametrize("command", ["push", "pull", "close"])
@@ -412,7 +426,7 @@ def test_a_push_in_which_the_server_dies_and_one_in_which_the_client_does(
     second.write(release=AUDITED, project=second.home.name, url=address)
     started.append(subprocess.Popen(second.command("review", "push"), stderr=subprocess.DEVNULL))
     assert started[0].wait(120) == -signal.SIGKILL
-    assert markers(second) == {"pairs-0001": ["plan.json"]}
+    assert markers(second) == {"pairs-0001": ["index.json", "plan.json"]}
     second.push()
     assert end_state(second) == expected
 
@@ -573,6 +587,11 @@ def test_an_answer_about_a_pair_that_is_no_candidate_any_more(reviewed: Reviewed
     assert reviewed.pull()["superseded"] == 1
     assert reviewed.said[-1].startswith("review: 1 answers are about pairs that are no candidates")
     assert reviewed.words() == {last: "different"}
+    # What was a candidate cannot be told any more; the answer counts.
+    shutil.rmtree(newest)
+    reviewed.say("pairs", reviewed.pairs()[0], "different")
+    pulled = reviewed.pull()
+    assert (pulled["new_decisions"], pulled["superseded"]) == (1, 0)
 
 
 # --- answers that need more answers ---------------------------------------------------------------

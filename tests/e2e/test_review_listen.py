@@ -80,7 +80,8 @@ def webhooks(review: Any) -> dict[int, str]:
     projects = json.loads((review.folder / "projects.json").read_text())
     return {
         one["id"]: one["url"]
-        for project in projects.values()
+        for kind, project in projects.items()
+        if kind != "server"
         for one in review.server.ask("GET", "webhooks/", params={"project": project})
     }
 

@@ -194,3 +194,27 @@ def test_a_storage_that_cannot_sign_says_so(storage: Storage) -> None:
     )
     with pytest.raises(StorageError, match="use a path below it"):
         storage.sign("../up", 90)
+
+
+def test_an_object_store_without_credentials_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    s3fs = pytest.importorskip("s3fs")
+    s3fs.S3FileSystem.clear_instance_cache()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    storage = Storage("s3://bucket/set")
+    for verb, act in (
+        ("read", lambda: storage.read("a")),
+        ("write", lambda: storage.write("a", b"")),
+        ("sign an address of", lambda: storage.sign("a", 60)),
+    ):
+        with pytest.raises(WorkspaceError) as caught:
+            act()
+        assert str(caught.value) == (
+            f"cannot {verb} s3://bucket/set/a: no credentials for the store; set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        )

@@ -125,8 +125,8 @@ def test_tasks_keep_their_order_and_are_never_there_twice(
 ) -> None:
     keys = [f"k{number:03}" for number in range(299, -1, -1)]
 
-    server.add_tasks(project, [body(key) for key in keys[:280]])
-    server.add_tasks(project, [body(key) for key in keys])
+    assert server.add_tasks(project, [body(key) for key in keys[:280]]) == 280
+    assert server.add_tasks(project, [body(key) for key in keys]) == 20
 
     ids = server.task_ids(project)
     assert sorted(ids, key=ids.__getitem__) == keys
@@ -137,6 +137,25 @@ def test_tasks_keep_their_order_and_are_never_there_twice(
     prediction = tasks[0]["predictions"][0]
     assert prediction["result"] == choice("same")
     assert (prediction["score"], prediction["model_version"]) == (0.75, "net")
+
+
+def test_tasks_are_counted_but_for_those_made_by_hand(
+    server: LabelStudioServer, project: int, label_studio: Any
+) -> None:
+    assert server.count_tasks(project) == 0
+    server.add_tasks(project, [body("a"), body("b")])
+    for data in ({"html": "by hand"}, {"html": "by hand", "key": ""}):
+        label_studio.ask("POST", "tasks/", json={"data": data, "project": project})
+    assert server.count_tasks(project) == 2
+    server.remove_tasks(project, [server.task_ids(project)["a"]])
+    assert server.count_tasks(project) == 1
+
+
+def test_a_project_is_found_by_its_title_and_not_made(server: LabelStudioServer) -> None:
+    assert server.find_project("Found by title") is None
+    made = server.open_project(spec("Found by title"), None)
+    assert server.find_project("Found by title") == made
+    assert server.find_project("Found by") is None
 
 
 def test_answers_of_two_people_come_back(

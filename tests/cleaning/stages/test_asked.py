@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cleaning.review.items import question_key
-from cleaning.stages.asked import Asked, Questions, subject_text
+from cleaning.stages.asked import Asked, Questions
+from cleaning.stages.batch_index import index_of, subject_text
 from facedata.review import Kind
 
 MakeWorld = Callable[..., Any]
@@ -43,7 +44,7 @@ def test_what_waits_is_in_open_batches(world: Any) -> None:
 
 def test_a_batch_planned_since_counts(world: Any) -> None:
     asked = Asked(world.folder)
-    asked.add(world.batch("gh", 3))
+    asked.add(index_of(world.batch("gh", 3)))
     assert ("g", "h") in asked.waiting(Kind.PAIRS)
     assert (asked.batches(Kind.PAIRS), asked.next_name(Kind.PAIRS)) == (3, "pairs-0004")
 
@@ -51,10 +52,17 @@ def test_a_batch_planned_since_counts(world: Any) -> None:
 def test_questions_are_found_in_open_and_closed_batches(world: Any) -> None:
     questions = Questions(world.folder)
     for name, pair, times in (("pairs-0001", "cd", 0), ("pairs-0002", "ab", 1)):
-        found = questions.find(Kind.PAIRS, question_key(Kind.PAIRS, list(pair), times))
-        assert found is not None
-        batch, item = found
-        assert (batch.name, item.a.identity, item.b.identity) == (name, *pair)
+        key = question_key(Kind.PAIRS, list(pair), times)
+        assert questions.find(Kind.PAIRS, key) == name
+        (item,) = world.folder.batch_with(name, {key}).items
+        assert (item.a.identity, item.b.identity) == tuple(pair)
+
+
+def test_a_batch_of_before_has_no_index_and_needs_none(world: Any) -> None:
+    before = world.folder.index("pairs-0001")
+    world.storage.remove(world.folder.path("batches/pairs-0001/index.json"))
+    assert world.folder.index("pairs-0001") == before
+    assert Asked(world.folder).batches(Kind.PAIRS) == 2
 
 
 @pytest.mark.parametrize("key", ["", "by hand", question_key(Kind.SENIOR, ["e", "f"], 0)])

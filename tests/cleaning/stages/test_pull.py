@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from cleaning.review.items import Batch, GridItem, PhotoView, Side
+from cleaning.stages.pull import Pull
 from facedata.review import PENDING, Kind
+from facedata.storage import Storage
 
 MakeWorld = Callable[..., Any]
 LOGS = ("people/answers.jsonl", "people/decisions.jsonl", "people/photo_decisions.jsonl")
@@ -262,3 +264,47 @@ def test_a_change_while_pages_are_listed_is_not_missed(review_world: MakeWorld) 
     assert world.words() == {"ab": "same", "cd": "different"}
     world.pull("2026-03-01T10:10:00+00:00")
     assert len(world.folder.answers()) == 3
+
+
+def test_a_batch_whose_end_nobody_noted_is_complete_again(review_world: MakeWorld) -> None:
+    world = review_world(overlap=1)
+    batch = world.batch("ab cd")
+    world.push(batch, world.batch("ef", 2))
+    for item in batch.items:
+        world.server.answer(item.key, "kim")
+    # As when the process ends right after the pull.
+    assert Pull(world.exchange, LATER).run().complete == ("pairs-0001",)
+    pulled = Pull(world.exchange, LATER).run()
+    assert (pulled.answers, pulled.complete) == (0, ("pairs-0001",))
+
+
+def test_many_rows_of_one_question_do_not_complete_a_batch(review_world: MakeWorld) -> None:
+    world = review_world(overlap=1)
+    batch = world.batch("ab cd")
+    world.push(batch)
+    for word in ("same", "different", "unsure"):
+        world.server.answer(batch.items[0].key, "kim", word)
+    assert world.pull().complete == ()
+
+
+def test_plans_of_batches_without_news_are_not_read(
+    review_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = review_world(overlap=1)
+    batches = [world.batch("ab cd"), world.batch("ef gh", 2), world.batch("ij kl", 3)]
+    world.push(*batches)
+    for batch in batches:
+        world.server.answer(batch.items[0].key, "kim")
+    world.pull()
+    reads: list[str] = []
+    read = Storage.read
+
+    def counted(self: Storage, relative: str) -> bytes:
+        reads.append(relative)
+        return read(self, relative)
+
+    monkeypatch.setattr(Storage, "read", counted)
+    world.server.answer(batches[1].items[1].key, "kim")
+    assert world.pull(LATER).complete == ("pairs-0002",)
+    plans = [path for path in reads if path.endswith("plan.json")]
+    assert plans == ["review/people/batches/pairs-0002/plan.json"]
