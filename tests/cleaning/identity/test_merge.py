@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cleaning.identity.merge import Contradiction, Merges, merge
 from facedata.errors import RequestError
 from facedata.ledger import Reason
-from facedata.review import Decision
+from facedata.review import CandidateRow, Decision
 
 NAMES = "ABCDEFG"
 
@@ -21,6 +21,19 @@ NAMES = "ABCDEFG"
 def decided(a: str, b: str, decision: str) -> Decision:
     return Decision(
         identity_a=a, identity_b=b, decision=decision, decided_by="test", decided_at="2026-01-01"
+    )
+
+
+def candidate(a: str, b: str, decision: str) -> CandidateRow:
+    return CandidateRow(
+        identity_a=a,
+        identity_b=b,
+        max_similarity=0.5,
+        face_a="",
+        face_b="",
+        decision=decision,
+        decided_by=None,
+        decided_at=None,
     )
 
 
@@ -195,7 +208,7 @@ def test_hold_out_asks_nothing_that_other_answers_settle():
 
 def test_unknown_answers_and_pairs_with_itself_are_refused():
     with pytest.raises(RequestError, match="'A' and 'B' is 'maybe': give one of same, different"):
-        merge({"A": 1, "B": 1}, [decided("B", "A", "maybe")], "keep-separate")
+        merge({"A": 1, "B": 1}, [candidate("B", "A", "maybe")], "keep-separate")
     with pytest.raises(RequestError, match="'A' and itself"):
         merge({"A": 1}, [decided("A", "A", "same")], "keep-separate")
 
