@@ -146,7 +146,10 @@ def test_a_missing_location_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    """URL of an empty bucket on a real S3 server that refuses strangers."""
+    """URL of an empty bucket on a real S3 server that refuses strangers.
+
+    Servers of one process share their buckets: this name is used nowhere else.
+    """
     s3fs = pytest.importorskip("s3fs")
     moto_server = pytest.importorskip("moto.server")
     with pytest.MonkeyPatch.context() as environment:
@@ -160,8 +163,8 @@ def bucket() -> Iterator[str]:
             "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         }.items():
             environment.setenv(name, value)
-        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("sets")
-        yield "s3://sets"
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("storage-tests")
+        yield "s3://storage-tests"
         server.stop()
         # A later test with another server must not get a file system that knows this one.
         s3fs.S3FileSystem.clear_instance_cache()
