@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from crawlers.folder import list_folder, survey_folder
-from crawlers.identity_rule import identity_rule
-from crawlers.imports import IMPORTERS, list_import
+from crawlers.importers.folder import list_folder, survey_folder
+from crawlers.importers.identity_rule import identity_rule
+from crawlers.importers.imports import IMPORTERS, list_import
 from crawlers.run import list_crawl
 from facedata.errors import SourceError
 from facedata.options import Source

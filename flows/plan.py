@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cleaning.faces.pack import find_pack
-from crawlers.folder import list_folder, survey_folder
-from crawlers.identity_rule import identity_rule
-from crawlers.imports import IMPORTERS, class_names, count_import
+from crawlers.importers.folder import list_folder, survey_folder
+from crawlers.importers.identity_rule import identity_rule
+from crawlers.importers.imports import IMPORTERS, class_names, count_import
 from crawlers.people import load_people
 from crawlers.sites import load_sites
 from facedata.options import Source

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cleaning.export.folders import export_folders, folder_name, folder_names
 from cleaning.export.released import Person, ReleasedVersion
-from crawlers.folder import list_folder
+from crawlers.importers.folder import list_folder
 from facedata.errors import RequestError
 from facedata.storage import Storage
 from facedata.versions import read_manifest

@@ -22,9 +22,9 @@ import pytest
 from cleaning.export import recordio
 from cleaning.export.recordio import export_recordio, frame, range_record
 from cleaning.export.released import ReleasedVersion
-from crawlers.class_names import ClassNames, load_class_names
-from crawlers.listing import Import
-from crawlers.recordio import find_recordio
+from crawlers.importers.class_names import ClassNames, load_class_names
+from crawlers.importers.listing import Import
+from crawlers.importers.recordio import find_recordio
 from facedata.errors import IntegrityError, RequestError
 from facedata.records import ImageRecord
 from facedata.storage import Storage, read_location

@@ -72,9 +72,7 @@ def test_http_gives_the_file(web: str, tmp_path: Path, name: str, slash: str) ->
 
 
 @given(
-    name=st.text(
-        st.characters(codec="utf-8", exclude_characters="/\\\0"), min_size=1, max_size=20
-    )
+    name=st.text(st.characters(codec="utf-8", exclude_characters="/\\\0"), min_size=1, max_size=20)
 )
 def test_an_address_needs_no_quoting_and_leads_back(name: str) -> None:
     addresses = Addresses(http("https://faces.test/set"), Storage("memory://set"))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crawlers.identity_name import shown
-from crawlers.listing import opened
+from crawlers.importers.listing import opened
 from facedata.errors import SourceError
 
 _LINE_BYTES = 64

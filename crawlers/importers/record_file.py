@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from crawlers.listing import MAX_IMAGE_BYTES
+from crawlers.importers.listing import MAX_IMAGE_BYTES
 from facedata.errors import SourceError
 from facedata.location import ByteRange
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawlers.identity_name import shown
-from crawlers.listing import opened
+from crawlers.importers.listing import opened
 from facedata.errors import SourceError
 
 _STRING_BYTES = 64 << 20

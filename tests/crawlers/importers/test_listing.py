@@ -11,7 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from crawlers.listing import LeftOut, Notes, find_files, opened, short_names, state_of
+from crawlers.importers.listing import LeftOut, Notes, find_files, opened, short_names, state_of
 from facedata.errors import SourceError, StorageError
 from facedata.storage import read_location
 

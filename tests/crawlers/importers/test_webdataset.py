@@ -13,9 +13,9 @@ import pytest
 
 from cleaning.export.samples import Sample
 from cleaning.export.shards import ShardConfig, write_shards
-from crawlers.class_names import ClassNames
-from crawlers.listing import Import
-from crawlers.webdataset import find_webdataset, split_name
+from crawlers.importers.class_names import ClassNames
+from crawlers.importers.listing import Import
+from crawlers.importers.webdataset import find_webdataset, split_name
 from facedata.errors import SourceError
 from facedata.records import ImageRecord
 from facedata.storage import read_location
@@ -113,7 +113,7 @@ def test_a_damaged_shard_keeps_its_other_samples(tmp_path: Path) -> None:
 
 
 def test_an_image_too_large_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawlers.webdataset.MAX_IMAGE_BYTES", 3)
+    monkeypatch.setattr("crawlers.importers.webdataset.MAX_IMAGE_BYTES", 3)
     files = {"1.jpg": b"four", "1.cls": b"1", "2.jpg": b"two", "2.cls": b"1"}
     rows, given = listed(write_tar(tmp_path / "s.tar", files))
     assert [row.source_uri for row in rows] == ["s.tar/2.jpg"]

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crawlers.class_names import ClassNames
-from crawlers.listing import Import
-from crawlers.parquet_set import Columns, count_parquet, find_parquet
+from crawlers.importers.class_names import ClassNames
+from crawlers.importers.listing import Import
+from crawlers.importers.parquet_set import Columns, count_parquet, find_parquet
 from facedata.errors import SourceError
 from facedata.records import ImageRecord
 
@@ -107,7 +107,7 @@ def test_what_is_left_out_is_counted(
 
 
 def test_an_image_too_large_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawlers.parquet_set.MAX_IMAGE_BYTES", 3)
+    monkeypatch.setattr("crawlers.importers.parquet_set.MAX_IMAGE_BYTES", 3)
     rows, given, _ = listed(write_set(tmp_path / "a.parquet", structs(b"four", b"two"), [0, 1]))
     assert len(rows) == 1
     assert given.notes.counts == {"too_large": 1}

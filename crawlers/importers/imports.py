@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crawlers.class_names import ClassNames, load_class_names
-from crawlers.img2dataset import find_img2dataset
-from crawlers.listing import Import, ImportFile
-from crawlers.parquet_set import COPY, Columns, count_parquet, find_parquet
-from crawlers.recordio import count_recordio, find_recordio
-from crawlers.webdataset import find_webdataset
+from crawlers.importers.class_names import ClassNames, load_class_names
+from crawlers.importers.img2dataset import find_img2dataset
+from crawlers.importers.listing import Import, ImportFile
+from crawlers.importers.parquet_set import COPY, Columns, count_parquet, find_parquet
+from crawlers.importers.recordio import count_recordio, find_recordio
+from crawlers.importers.webdataset import find_webdataset
 from facedata.errors import IntegrityError
 from facedata.options import Source
 from facedata.records import ImageRecord, to_parquet

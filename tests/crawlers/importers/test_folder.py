@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crawlers.folder import Ignored, list_folder, portable_path, survey_folder
+from crawlers.importers.folder import Ignored, list_folder, portable_path, survey_folder
 from facedata.errors import SourceError
 from facedata.records import ImageRecord, from_table, to_table
 

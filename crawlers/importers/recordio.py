@@ -19,9 +19,17 @@ from typing import BinaryIO
 
 import numpy as np
 
-from crawlers.listing import Import, ImportFile, LeftOut, find_files, opened, short_names, state_of
-from crawlers.record_file import BrokenFrame, Frame, cut_front, read_frames
-from crawlers.record_index import RecordIndex, read_index
+from crawlers.importers.listing import (
+    Import,
+    ImportFile,
+    LeftOut,
+    find_files,
+    opened,
+    short_names,
+    state_of,
+)
+from crawlers.importers.record_file import BrokenFrame, Frame, cut_front, read_frames
+from crawlers.importers.record_index import RecordIndex, read_index
 from facedata.errors import SourceError
 from facedata.location import range_location
 from facedata.records import ImageRecord

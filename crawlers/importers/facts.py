@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from crawlers.class_names import ClassNames
 from crawlers.identity_name import normalise_identity
+from crawlers.importers.class_names import ClassNames
 from facedata.errors import SourceError
 
 _LONGEST = 8192

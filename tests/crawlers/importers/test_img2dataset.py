@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crawlers.class_names import ClassNames
-from crawlers.img2dataset import find_img2dataset
-from crawlers.listing import Import
+from crawlers.importers.class_names import ClassNames
+from crawlers.importers.img2dataset import find_img2dataset
+from crawlers.importers.listing import Import
 from facedata.errors import SourceError
 from facedata.records import ImageRecord
 from facedata.storage import read_location

@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from crawlers.identity_name import normalise_identity, shown
-from crawlers.identity_rule import IdentityRule, identity_rule
+from crawlers.importers.identity_rule import IdentityRule, identity_rule
 from facedata.errors import SourceError
 from facedata.location import file_location
 from facedata.records import ImageRecord

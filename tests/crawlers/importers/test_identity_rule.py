@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crawlers.folder import list_folder, survey_folder
-from crawlers.identity_rule import identity_rule
+from crawlers.importers.folder import list_folder, survey_folder
+from crawlers.importers.identity_rule import identity_rule
 from facedata.errors import SourceError
 
 

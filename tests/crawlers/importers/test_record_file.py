@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleaning.export.recordio import frame
-from crawlers import record_file
-from crawlers.record_file import MAGIC, BrokenFrame, Frame, cut_front, read_frames
+from crawlers.importers import record_file
+from crawlers.importers.record_file import MAGIC, BrokenFrame, Frame, cut_front, read_frames
 from facedata.errors import SourceError
 from facedata.location import ByteRange, range_location, read_bytes
 

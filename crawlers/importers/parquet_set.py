@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawlers.facts import PROVENANCE_KEYS, identity_in, provenance_in
 from crawlers.identity_name import shown
-from crawlers.listing import (
+from crawlers.importers.facts import PROVENANCE_KEYS, identity_in, provenance_in
+from crawlers.importers.listing import (
     MAX_IMAGE_BYTES,
     Import,
     ImportFile,
@@ -29,7 +29,7 @@ from crawlers.listing import (
     short_names,
     state_of,
 )
-from crawlers.parquet_file import opened_parquet
+from crawlers.importers.parquet_file import opened_parquet
 from facedata.errors import SourceError, StorageError
 from facedata.location import ByteRange, range_location
 from facedata.records import ImageRecord

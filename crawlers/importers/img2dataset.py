@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from crawlers.facts import PROVENANCE_KEYS, identity_in, provenance_in
 from crawlers.identity_name import shown
-from crawlers.listing import (
+from crawlers.importers.facts import PROVENANCE_KEYS, identity_in, provenance_in
+from crawlers.importers.listing import (
     MAX_IMAGE_BYTES,
     Import,
     ImportFile,
@@ -25,8 +25,8 @@ from crawlers.listing import (
     short_names,
     state_of,
 )
-from crawlers.parquet_file import opened_parquet
-from crawlers.webdataset import IMAGE_SUFFIXES, Tar, list_tar
+from crawlers.importers.parquet_file import opened_parquet
+from crawlers.importers.webdataset import IMAGE_SUFFIXES, Tar, list_tar
 from facedata.errors import SourceError
 from facedata.location import is_remote
 from facedata.records import ImageRecord

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cleaning.export.recordio import frame
-from crawlers.class_names import ClassNames, load_class_names
-from crawlers.listing import Import
-from crawlers.recordio import count_recordio, find_recordio
+from crawlers.importers.class_names import ClassNames, load_class_names
+from crawlers.importers.listing import Import
+from crawlers.importers.recordio import count_recordio, find_recordio
 from facedata.errors import SourceError
 from facedata.records import ImageRecord
 from facedata.storage import read_location

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 import fsspec
 
-from crawlers.class_names import ClassNames
 from crawlers.identity_name import shown
+from crawlers.importers.class_names import ClassNames
 from facedata.errors import SourceError, StorageError
 from facedata.location import is_remote, open_file, path_of
 from facedata.records import ImageRecord

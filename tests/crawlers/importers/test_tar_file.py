@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawlers.tar_file import BrokenMember, TarMember, read_members
+from crawlers.importers.tar_file import BrokenMember, TarMember, read_members
 from facedata.errors import SourceError
 
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)

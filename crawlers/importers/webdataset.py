@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO
 
-from crawlers.facts import identity_in, json_facts, provenance_in
-from crawlers.listing import (
+from crawlers.importers.facts import identity_in, json_facts, provenance_in
+from crawlers.importers.listing import (
     MAX_IMAGE_BYTES,
     Import,
     ImportFile,
@@ -23,7 +23,7 @@ from crawlers.listing import (
     short_names,
     state_of,
 )
-from crawlers.tar_file import BrokenMember, TarMember, read_members
+from crawlers.importers.tar_file import BrokenMember, TarMember, read_members
 from facedata.errors import SourceError
 from facedata.location import ByteRange, range_location
 from facedata.records import ImageRecord

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crawlers.imports import IMPORTERS, Listed, count_import, list_import
+from crawlers.importers.imports import IMPORTERS, Listed, count_import, list_import
 from crawlers.ingest import IMAGES, ingest
 from facedata.errors import IntegrityError, SourceError
 from facedata.options import SOURCE_KINDS, Source

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleaning.export.recordio import frame, image_record, range_record
-from crawlers.class_names import ClassNames
-from crawlers.listing import Import, ImportFile
-from crawlers.recordio import find_recordio
-from crawlers.webdataset import find_webdataset
+from crawlers.importers.class_names import ClassNames
+from crawlers.importers.listing import Import, ImportFile
+from crawlers.importers.recordio import find_recordio
+from crawlers.importers.webdataset import find_webdataset
 from facedata.errors import SourceError
 from facedata.storage import read_location
 
