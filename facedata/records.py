@@ -33,8 +33,9 @@ class ImageRecord:
     ``image_id`` is the sha256 of the bytes in hex. ``source`` names the source in the recipe,
     ``source_uri`` is the path below it (POSIX) or the URL, ``location`` is where the bytes lie
     now (a path or fsspec URL; machine-dependent, so never part of a digest). Crawled images
-    also say which page linked them, when they were fetched (ISO 8601, UTC), the HTTP status,
-    the content type and the licence, when known.
+    also say which page linked them, when they were fetched (ISO 8601, UTC), the HTTP status and
+    validators, the content type, the decision on robots.txt, the spider and, when known, the
+    licence, its author and the line of attribution that it asks for.
     """
 
     image_id: str
@@ -49,6 +50,14 @@ class ImageRecord:
     http_status: int | None = None
     content_type: str | None = None
     licence: str | None = None
+    licence_url: str | None = None
+    author: str | None = None
+    attribution: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    robots: str | None = None
+    spider: str | None = None
+    spider_version: str | None = None
 
     SCHEMA: ClassVar[pa.Schema] = pa.schema(
         [
@@ -64,6 +73,14 @@ class ImageRecord:
             pa.field("http_status", pa.int16()),
             pa.field("content_type", pa.string()),
             pa.field("licence", pa.string()),
+            pa.field("licence_url", pa.string()),
+            pa.field("author", pa.string()),
+            pa.field("attribution", pa.string()),
+            pa.field("etag", pa.string()),
+            pa.field("last_modified", pa.string()),
+            pa.field("robots", pa.string()),
+            pa.field("spider", pa.string()),
+            pa.field("spider_version", pa.string()),
         ]
     )
 

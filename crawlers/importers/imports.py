@@ -24,7 +24,7 @@ from facedata.stages import StageOutput, StageResult, run_stage, stage_key
 from facedata.storage import Storage
 
 STAGE = "import"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 ROWS = "rows.parquet"
 
 
