@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crawlers.causes import Cause
 from crawlers.network.answer import Validators
@@ -21,7 +21,7 @@ class Claim:
     url: str
     page_url: str | None = None
     page_number: int = 0
-    rights: Rights = Rights()
+    rights: Rights = field(default_factory=Rights)
 
     @property
     def is_page(self) -> bool:
@@ -41,7 +41,7 @@ class Pending:
     url: str
     is_page: bool
     page_url: str | None = None
-    validators: Validators = Validators()
+    validators: Validators = field(default_factory=Validators)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
