@@ -6,7 +6,6 @@ find those listed under another name, and classes that hold somebody else's phot
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facedata.errors import RequestError
+from facedata.names import normalise_name
 from training.evaluate.exact import (
     Embeddings,
     Float64,
@@ -89,13 +89,6 @@ def find_overlap(
     )
 
 
-def normalise_name(name: str) -> str:
-    """One spelling of a name: no accents, case, punctuation or order of its words."""
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    kept = "".join(" " if not mark.isalnum() else mark for mark in _without_accents(plain))
-    return " ".join(sorted(kept.split()))
-
-
 def same_names(people: Iterable[str], identities: Iterable[str]) -> list[SameName]:
     """People and identities with one normalised name; names without letters match as they are."""
     by_name: dict[str, list[str]] = defaultdict(list)
@@ -134,10 +127,6 @@ def nearest_faces(
         for row in first
     ]
     return sorted(found, key=lambda nearest: (-nearest.similarity, nearest.person))
-
-
-def _without_accents(text: str) -> str:
-    return "".join(mark for mark in text if not unicodedata.combining(mark))
 
 
 def _nearest_rows(evaluation: Embeddings, training: Embeddings) -> tuple[Float64, Int64]:

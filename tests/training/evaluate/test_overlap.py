@@ -15,29 +15,10 @@ from training.evaluate.overlap import (
     SameName,
     find_overlap,
     nearest_faces,
-    normalise_name,
     same_names,
 )
 
 Faces = tuple[NDArray[np.float32], NDArray[np.int64]]
-
-
-@pytest.mark.parametrize(
-    ("name", "other"),
-    [
-        ("Jose_Garcia", "José García"),
-        ("Garcia, Jose", "jose garcia"),
-        ("Anne-Marie Müller", "anne marie muller"),
-        ("李 娜", "李 娜"),
-    ],
-)
-def test_spellings_of_one_name(name: str, other: str) -> None:
-    assert normalise_name(name) == normalise_name(other)
-
-
-def test_different_names_stay_different() -> None:
-    assert normalise_name("李娜") != normalise_name("李明")
-    assert normalise_name("Ann Lee") != normalise_name("Anna Lee")
 
 
 def test_same_names_give_both_spellings() -> None:
