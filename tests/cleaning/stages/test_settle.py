@@ -1,6 +1,6 @@
 """Settling: decisions applied, every image once, nothing lost."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,63 +9,45 @@ from cleaning.stages.settle import Verdicts, settle
 from facedata.ledger import Reason, check_complete
 from facedata.records import LedgerRow
 
+Row = Callable[..., LedgerRow]
 NO_VERDICTS = Verdicts(canonical={}, held={})
-
-
-def row(
-    image: str, claimed: str, reason: Reason = Reason.MAIN_CLUSTER, **changes: object
-) -> LedgerRow:
-    shipped = reason.outcome in {"kept", "moved"}
-    made = LedgerRow(
-        image_id=image,
-        source="folder",
-        source_uri=f"{claimed}/{image}.jpg",
-        claimed_identity=claimed,
-        identity=claimed if shipped else None,
-        outcome=reason.outcome.value,
-        reason=reason.value,
-        face_id=f"{image}-0",
-        det_score=0.9,
-        similarity=0.6,
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def fates(rows: list[LedgerRow]) -> list[tuple[str, str | None]]:
     return [(r.reason, r.identity) for r in rows]
 
 
-def test_without_verdicts_nothing_changes() -> None:
+def test_without_verdicts_nothing_changes(row: Row) -> None:
     rows = [row("1", "A"), row("2", "A"), row("3", "A", Reason.OUTLIER)]
     assert settle(rows, NO_VERDICTS, 2) == rows
 
 
-def test_merged_identities_take_the_canonical_name() -> None:
+def test_merged_identities_take_the_canonical_name(row: Row) -> None:
     rows = [row("1", "A"), row("2", "A"), row("3", "B"), row("4", "B")]
     merged = settle(rows, Verdicts(canonical={"A": "A", "B": "A"}, held={}), 2)
     assert fates(merged) == [("main_cluster", "A")] * 4
     assert [r.claimed_identity for r in merged] == ["A", "A", "B", "B"]
 
 
-def test_a_photo_moved_into_a_merged_identity_follows_it() -> None:
+def test_a_photo_moved_into_a_merged_identity_follows_it(row: Row) -> None:
     rows = [row("1", "C", Reason.BELONGS_TO_OTHER, identity="B"), row("2", "B"), row("3", "A")]
     merged = settle(rows, Verdicts(canonical={"B": "A"}, held={}), 2)
     assert fates(merged)[0] == ("belongs_to_other", "A")
 
 
-def test_held_identities_ship_nothing() -> None:
+def test_held_identities_ship_nothing(row: Row) -> None:
     rows = [row("1", "A"), row("2", "A"), row("3", "B"), row("4", "B")]
     held = settle(rows, Verdicts(canonical={}, held={"B": Reason.PENDING_MERGE}), 2)
     assert fates(held)[2:] == [("pending_merge", None)] * 2
 
 
-def test_the_same_image_of_merged_identities_ships_once() -> None:
+def test_the_same_image_of_merged_identities_ships_once(row: Row) -> None:
     rows = [row("1", "A"), row("2", "A"), row("1", "B"), row("3", "B")]
     merged = settle(rows, Verdicts(canonical={"B": "A"}, held={}), 2)
     assert fates(merged)[2] == ("duplicate", None)
 
 
-def test_a_face_claimed_twice_stays_where_it_is_nearer() -> None:
+def test_a_face_claimed_twice_stays_where_it_is_nearer(row: Row) -> None:
     rows = [
         row("1", "A", similarity=0.5),
         row("1", "B", similarity=0.7),
@@ -75,7 +57,7 @@ def test_a_face_claimed_twice_stays_where_it_is_nearer() -> None:
     assert fates(settled)[:2] == [("same_face_claimed_twice", None), ("main_cluster", "B")]
 
 
-def test_too_few_photos_are_held_and_a_merge_frees_them() -> None:
+def test_too_few_photos_are_held_and_a_merge_frees_them(row: Row) -> None:
     rows = [
         row("1", "A", Reason.SINGLE_PHOTO),
         row("2", "B", Reason.SINGLE_PHOTO),
@@ -108,6 +90,7 @@ def test_too_few_photos_are_held_and_a_merge_frees_them() -> None:
     st.integers(1, 3),
 )
 def test_every_image_keeps_one_true_fate(
+    row: Row,
     images: list[tuple[str, str, Reason, float]],
     canonical: dict[str, str],
     held: set[str],
