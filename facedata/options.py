@@ -92,10 +92,19 @@ class CrawlSource(Model):
     """Ask again for what failed in an earlier run."""
 
 
+class VerificationSetSource(Model):
+    """insightface's ``.bin`` set of pairs, or a folder of such. Nobody in it has a name."""
+
+    path: str
+
+
 class Source(Model):
     """One entry under ``sources``: exactly one kind, with an optional name."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
+    identities: Literal["shared", "own"] = "shared"
+    """Whether a name means the person of that name in other sources too, or in this one alone:
+    then its identities are called ``<source>:<name>``."""
     aligned: bool | None = None
     """Whether images of 112×112 pixels are aligned faces, taken as they are without detection;
     with ``recordio`` they are unless this is false."""
@@ -109,24 +118,48 @@ class Source(Model):
     @property
     def kind(self) -> str:
         """The key under which the source is described."""
-        return next(kind for kind in SOURCE_KINDS if getattr(self, kind) is not None)
+        return self._kinds_given()[0]
 
     @property
     def is_aligned(self) -> bool:
         """Whether images of 112×112 pixels are taken as aligned faces."""
-        return self.recordio is not None if self.aligned is None else self.aligned
+        return self.kind in _ALIGNED_KINDS if self.aligned is None else self.aligned
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> Self:
-        kinds = [kind for kind in SOURCE_KINDS if getattr(self, kind) is not None]
+        kinds = self._kinds_given()
         if len(kinds) != 1:
-            allowed = ", ".join(SOURCE_KINDS)
+            allowed = ", ".join(self._kinds())
             raise ValueError(f"needs exactly one of {allowed}; found {kinds or 'none'}")
         return self
 
+    @classmethod
+    def _kinds(cls) -> list[str]:
+        """The kinds of source, in the order in which they are described."""
+        return [name for name in cls.model_fields if name not in _NO_KINDS]
 
-SOURCE_KINDS = tuple(name for name in Source.model_fields if name not in {"name", "aligned"})
-"""The kinds of source, in the order in which they are described above."""
+    def _kinds_given(self) -> list[str]:
+        return [kind for kind in self._kinds() if getattr(self, kind) is not None]
+
+
+_NO_KINDS = frozenset({"name", "identities", "aligned"})
+_ALIGNED_KINDS = frozenset({"recordio", "bin"})
+"""Kinds of which images of 112×112 pixels are aligned faces unless ``aligned`` says no."""
+
+
+class ExcludedSource(Source):
+    """One entry under ``exclude``: a set whose people must not be in the version.
+
+    ``identities: own`` says that its names are its own: nobody is excluded by name.
+    """
+
+    bin: VerificationSetSource | None = None
+
+    @model_validator(mode="after")
+    def _is_there(self) -> Self:
+        if self.crawl is not None:
+            raise ValueError("a crawl cannot be excluded; build it, and exclude the set it gave")
+        return self
 
 
 class FacesOptions(Model):

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from facedata.errors import RecipeError
 from facedata.options import (
+    ExcludedSource,
     FacesOptions,
     InterOptions,
     IntraOptions,
@@ -37,8 +38,8 @@ class Recipe(Model):
     faces: FacesOptions = FacesOptions()
     intra: IntraOptions = IntraOptions()
     inter: InterOptions = InterOptions()
-    exclude: Annotated[tuple[str, ...], Field(max_length=0)] = ()
-    """Reserved for evaluation sets whose people must not appear; only the empty list so far."""
+    exclude: tuple[ExcludedSource, ...] = ()
+    """Sets whose people must not appear."""
     review: ReviewOptions = ReviewOptions()
     release: ReleaseOptions = ReleaseOptions()
     shards: ShardOptions = ShardOptions()
@@ -46,29 +47,38 @@ class Recipe(Model):
 
     @model_validator(mode="after")
     def _source_names_differ(self) -> Self:
-        names = self.source_names()
+        names = [*self.source_names(), *self.excluded_names()]
         if len(set(names)) != len(names):
             raise ValueError(f"sources need different names; found {names}")
         return self
 
     def source_names(self) -> list[str]:
         """Names of the sources: as given, or the kind, numbered from the second on."""
-        names: list[str] = []
-        for source in self.sources:
-            kind = source.kind
-            count = sum(name == kind or name.startswith(f"{kind}-") for name in names)
-            names.append(source.name or (kind if not count else f"{kind}-{count + 1}"))
-        return names
+        return _names_of(self.sources)
+
+    def excluded_names(self) -> list[str]:
+        """Names of the excluded sets: as given, or ``excluded-`` and the kind, numbered too."""
+        return _names_of(self.exclude, prefix="excluded-")
 
     def aligned_sources(self) -> frozenset[str]:
-        """Names of the sources whose images may be aligned faces already."""
-        named = zip(self.source_names(), self.sources, strict=True)
+        """Names of the sources and excluded sets whose images may be aligned faces already."""
+        names = [*self.source_names(), *self.excluded_names()]
+        named = zip(names, (*self.sources, *self.exclude), strict=True)
         return frozenset(name for name, source in named if source.is_aligned)
 
     def digest(self) -> str:
         """Sha256 in hex of the recipe's values, defaults included; layout does not matter."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _names_of(sources: Sequence[Source], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for source in sources:
+        kind = f"{prefix}{source.kind}"
+        count = sum(name == kind or name.startswith(f"{kind}-") for name in names)
+        names.append(source.name or (kind if not count else f"{kind}-{count + 1}"))
+    return names
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -123,6 +133,9 @@ def _first_problem(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         allowed = ", ".join(_allowed_keys(first["loc"][:-1]))
         return f"unknown key {key!r} with value {_short(first['input'])}; allowed here: {allowed}"
+    if first["type"] == "model_type":
+        allowed = ", ".join(_allowed_keys(first["loc"]))
+        return f"key {key!r} is {_short(first['input'])}; expected keys and values: {allowed}"
     if first["type"] == "missing":
         return f"key {key!r} is missing{more}"
     if "literal['auto']" in {str(part) for part in first["loc"]}:
@@ -164,6 +177,7 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
         return path if "://" in path else str((base / path).absolute())
 
     sources = tuple(_resolve_source(source, absolute) for source in recipe.sources)
+    exclude = tuple(_resolve_source(source, absolute) for source in recipe.exclude)
     review = recipe.review.model_copy(
         update={
             "gold": recipe.review.gold and absolute(recipe.review.gold),
@@ -178,14 +192,19 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     models = recipe.models
     if "/" in models or models.startswith("."):
         models = absolute(models)
-    return recipe.model_copy(update={"sources": sources, "models": models, "review": review})
+    return recipe.model_copy(
+        update={"sources": sources, "exclude": exclude, "models": models, "review": review}
+    )
 
 
 _PATH_KEYS = frozenset({"path", "urls", "names", "identities", "sites"})
 """Keys of sources whose values are paths."""
 
 
-def _resolve_source(source: Source, absolute: Callable[[str], str]) -> Source:
+S = TypeVar("S", bound=Source)
+
+
+def _resolve_source(source: S, absolute: Callable[[str], str]) -> S:
     described: Model = getattr(source, source.kind)
     paths = {
         key: absolute(value) for key, value in described if key in _PATH_KEYS and value is not None

@@ -65,7 +65,18 @@ def test_digest_ignores_layout_and_sees_values() -> None:
             "release: {noise: 0.1}\n",
             "unknown key 'release.noise' with value 0.1; allowed here: max_noise, audit",
         ),
-        ("exclude: [lfw]\n", "key 'exclude' is ['lfw']; "),
+        ("exclude: [lfw]\n", "key 'exclude.0' is 'lfw'; expected keys and values: name, "),
+        (
+            "exclude: [{crawl: {identities: a.csv, sites: b.yaml}}]\n",
+            "key 'exclude.0' is {'crawl': {'identities': 'a.csv', 'sites': 'b.yaml'}}; "
+            "a crawl cannot be excluded; build it, and exclude the set it gave",
+        ),
+        (
+            "exclude: [{name: x}]\n",
+            "key 'exclude.0' is {'name': 'x'}; needs exactly one of folder, recordio, webdataset, "
+            "img2dataset, parquet, ",
+        ),
+        ("exclude: [{name: folder, folder: {path: x}}]\n", "sources need different names; found "),
     ],
 )
 def test_a_bad_value_is_named(extra: str, message: str) -> None:
@@ -164,3 +175,38 @@ def test_a_source_that_is_not_one_is_named(source: str, message: str) -> None:
         parse_recipe(f"name: a\nsources: [{{{source}}}]\n")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+EXCLUDED = """
+name: people
+sources: [{name: web, identities: own, folder: {path: photos}}]
+exclude:
+  - folder: {path: lfw}
+  - bin: {path: sets/agedb_30.bin}
+  - {name: ours, recordio: {path: s3://bucket/ours.rec}, identities: own}
+  - folder: {path: more}
+"""
+
+
+def test_excluded_sets_are_sources_with_names_of_their_own() -> None:
+    recipe = parse_recipe(EXCLUDED)
+    assert recipe.source_names() == ["web"]
+    assert recipe.excluded_names() == [
+        "excluded-folder",
+        "excluded-bin",
+        "ours",
+        "excluded-folder-2",
+    ]
+    assert recipe.aligned_sources() == {"excluded-bin", "ours"}
+    assert [source.identities for source in recipe.exclude] == ["shared", "shared", "own", "shared"]
+    resolved = resolve_paths(recipe, Path("/base")).exclude
+    assert resolved[1].bin is not None
+    assert resolved[1].bin.path == "/base/sets/agedb_30.bin"
+    assert resolved[2].recordio is not None
+    assert resolved[2].recordio.path == "s3://bucket/ours.rec"
+
+
+def test_a_set_of_pairs_is_no_source() -> None:
+    text = "name: p\nsources: [{bin: {path: lfw.bin}}]\n"
+    with pytest.raises(RecipeError, match=r"unknown key 'sources\.0\.bin' with value"):
+        parse_recipe(text)

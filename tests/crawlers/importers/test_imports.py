@@ -15,7 +15,7 @@ import pytest
 from crawlers.importers.imports import IMPORTERS, Listed, count_import, list_import
 from crawlers.ingest import IMAGES, ingest
 from facedata.errors import IntegrityError, SourceError
-from facedata.options import SOURCE_KINDS, Source
+from facedata.options import ExcludedSource, Source
 from facedata.recipe import parse_recipe, resolve_paths
 from facedata.records import ImageRecord
 from facedata.storage import Storage, read_location
@@ -46,7 +46,7 @@ def listed(storage: Storage, source: Source) -> list[Listed]:
 
 def test_every_kind_that_is_no_folder_or_crawl_has_an_importer() -> None:
     own = {"folder", "crawl"}
-    assert set(IMPORTERS) <= set(SOURCE_KINDS)
+    assert set(IMPORTERS) <= set(ExcludedSource.model_fields)
     assert not own & set(IMPORTERS)
 
 
