@@ -7,8 +7,6 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
-
 CONFIDENCE = 0.95
 
 
@@ -62,6 +60,9 @@ def estimate_noise(wrong: int, right: int, unsure: int) -> NoiseEstimate:
     noise: float | None = None
     low, high = 0.0, 1.0
     if judged:
+        # Loading scipy.stats takes most of a second, and few commands come here.
+        from scipy.stats import binomtest
+
         interval = binomtest(wrong, judged).proportion_ci(CONFIDENCE, method="exact")
         noise, low, high = wrong / judged, float(interval.low), float(interval.high)
     return NoiseEstimate(wrong=wrong, right=right, unsure=unsure, noise=noise, low=low, high=high)

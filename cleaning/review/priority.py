@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
 
 from cleaning.review.decisions import latest
 from cleaning.review.inference import DisjointSets, infer
@@ -48,6 +47,9 @@ def chance_same(
     Returns:
         ``(n,)`` probabilities in [0.005, 0.995], never falling as similarity rises.
     """
+    # Loading scipy.optimize takes half a second, and few commands come here.
+    from scipy.optimize import isotonic_regression
+
     knots = np.linspace(min(threshold, 1.0), 1.0, _PRIOR_KNOTS)
     prior = np.linspace(_PRIOR_LOW, _PRIOR_HIGH, _PRIOR_KNOTS)
     known = np.array(decided, dtype=np.float64).reshape(-1, 2)
