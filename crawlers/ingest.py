@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from crawlers.importers.folder import list_folder, survey_folder
@@ -12,6 +12,7 @@ from crawlers.importers.identity_rule import identity_rule
 from crawlers.importers.imports import IMPORTERS, list_import
 from crawlers.run import list_crawl
 from facedata.errors import SourceError
+from facedata.names import own_name
 from facedata.options import Source
 from facedata.recipe import Recipe
 from facedata.records import ImageRecord, to_parquet
@@ -34,19 +35,52 @@ def ingest(storage: Storage, recipe: Recipe, warn: Callable[[str], None]) -> Sta
     ``warn`` is told what was left out, and which people have no image. The fact ``claims`` is the
     digest of who claims which bytes; unlike the table it does not depend on where the files lie,
     so later stages are keyed by it. The fact ``left_out`` counts, by source and cause, what
-    importers could not make an image of.
+    importers could not make an image of. Names of a source whose identities are its own are those
+    of ``facedata.names.own_name``.
 
     Raises:
         SourceError: when a source is missing or all of them together hold no image.
     """
     found = _Found()
     for name, source in zip(recipe.source_names(), recipe.sources, strict=True):
+        listed = len(found.rows)
         _list_source(storage, name, source, found, warn)
+        if source.identities == "own":
+            found.rows[listed:] = [_with_own_name(row) for row in found.rows[listed:]]
     if not found.rows:
         raise SourceError(
             f"recipe {recipe.name}: the sources hold no image; "
             f"looked in {', '.join(recipe.source_names())}"
         )
+    return _stored(storage, found)
+
+
+def ingest_excluded(
+    storage: Storage, recipe: Recipe, warn: Callable[[str], None]
+) -> dict[str, StageResult]:
+    """List every excluded set by itself, as ``ingest`` lists the sources; by name of the set.
+
+    Raises:
+        SourceError: when one is missing or holds no image.
+    """
+    stored = {}
+    for name, source in zip(recipe.excluded_names(), recipe.exclude, strict=True):
+        found = _Found()
+        _list_source(storage, name, source, found, warn)
+        if not found.rows:
+            raise SourceError(
+                f"exclude {name}: the set holds no image, so nobody can be found in it; "
+                "check its path"
+            )
+        stored[name] = _stored(storage, found)
+    return stored
+
+
+def _with_own_name(row: ImageRecord) -> ImageRecord:
+    return replace(row, claimed_identity=own_name(row.source, row.claimed_identity))
+
+
+def _stored(storage: Storage, found: _Found) -> StageResult:
     rows = sorted(found.rows, key=lambda r: (r.claimed_identity, r.source, r.source_uri))
     claims = digest_of([[r.claimed_identity, r.image_id, r.source, r.source_uri] for r in rows])
     inputs = {"rows": digest_of([asdict(r) for r in rows]), "left_out": found.left_out}

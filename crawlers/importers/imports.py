@@ -14,11 +14,12 @@ from pathlib import Path
 from crawlers.importers.class_names import ClassNames, load_class_names
 from crawlers.importers.img2dataset import find_img2dataset
 from crawlers.importers.listing import Import, ImportFile
+from crawlers.importers.pair_set import find_pair_sets
 from crawlers.importers.parquet_set import COPY, Columns, count_parquet, find_parquet
 from crawlers.importers.recordio import count_recordio, find_recordio
 from crawlers.importers.webdataset import find_webdataset
 from facedata.errors import IntegrityError
-from facedata.options import Source
+from facedata.options import ExcludedSource, Source
 from facedata.records import ImageRecord, to_parquet
 from facedata.stages import StageOutput, StageResult, run_stage, stage_key
 from facedata.storage import Storage
@@ -56,11 +57,17 @@ def _parquet(source: Source) -> list[ImportFile]:
     return find_parquet(given.path, Columns(image=given.image, label=given.label)) if given else []
 
 
+def _bin(source: Source) -> list[ImportFile]:
+    given = source.bin if isinstance(source, ExcludedSource) else None
+    return find_pair_sets(given.path) if given else []
+
+
 IMPORTERS: dict[str, Callable[[Source], list[ImportFile]]] = {
     "recordio": _recordio,
     "webdataset": _webdataset,
     "img2dataset": _img2dataset,
     "parquet": _parquet,
+    "bin": _bin,
 }
 """Kind of source → the files of one."""
 
@@ -83,7 +90,7 @@ def class_names(name: str, source: Source) -> ClassNames:
     Raises:
         SourceError: when that file is not usable.
     """
-    path: str | None = getattr(source, source.kind).names
+    path: str | None = getattr(getattr(source, source.kind), "names", None)
     return load_class_names(Path(path), name) if path else ClassNames(source=name)
 
 

@@ -104,12 +104,13 @@ def _read_rows(
             if record is None:
                 continue
             data = _image_bytes(row[file.columns.image]) or b""
-            place = ByteRange(offset=offset, length=_append(copy, data))
+            place = ByteRange(offset=offset, length=append_image(copy, data))
             offset += place.length
             yield replace(record, location=range_location([place], COPY))
 
 
-def _append(copy: BinaryIO, data: bytes) -> int:
+def append_image(copy: BinaryIO, data: bytes) -> int:
+    """Append an image to the copy that a listing makes; returns its length in bytes."""
     try:
         return copy.write(data)
     except OSError as error:
