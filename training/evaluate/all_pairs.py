@@ -1,10 +1,10 @@
 """N:N verification in the manner of Trillion Pairs: TAR@FAR over all pairs, counted exactly.
 
 The threshold at a FAR is one impostor similarity among up to 10¹²: the one that is exceeded by as
-many as the FAR allows. A first pass over all pairs makes a histogram of float32 products, which
-leaves a narrow window around it; a second counts what lies above the window and computes the
-similarities inside without rounding. Where a window holds too many to keep, it is cut further,
-with one more pass for each cut. No score is ever binned in the answer, and memory stays flat.
+many as the FAR allows. A sample of pairs tells a narrow window that it probably lies in; one pass
+over all pairs counts what lies above the window and computes the similarities inside without
+rounding. If it was not in there, or there were too many to keep, that window is moved or cut, with
+one more pass. No score is ever binned in the answer, and memory stays flat.
 """
 
 from __future__ import annotations
@@ -33,16 +33,13 @@ from training.evaluate.operating_point import (
     check_rates,
     threshold_above,
 )
-from training.evaluate.scan import ALL, BINS, CPU, Backend, Reach, Stripe
-from training.evaluate.window import KEEP, Window, window_around
+from training.evaluate.sample import Sample, count_blocks, random_block
+from training.evaluate.scan import CPU, Backend, Reach, Stripe
+from training.evaluate.window import KEEP, Window
 
 FARS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 
 _WHAT = "N:N evaluation"
-_SAMPLED = 1 << 18
-_SAMPLED_AT_ONCE = 1 << 12
-_FEW = 1 << 24
-"""With fewer pairs than this a sample saves nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +60,7 @@ class Work:
     """How to compute. ``backend`` None takes the GPU where torch sees one.
 
     ``threads`` run products side by side: set OMP_NUM_THREADS=1 with more than one. ``progress``
-    is called after each stripe of probes with the number of this pass and the share of it done.
+    is called after each stripe of probes with the number of this pass and the share of pairs done.
     ``keep`` is how many similarities may be held for each FAR; more are cut by further passes.
     """
 
@@ -98,10 +95,12 @@ class _Scan:
             for columns in self.comparison.columns(start, stop, self.backend.width):
                 look(stripe, rows, columns)
 
+        sizes = [self.comparison.products(start, min(start + height, total)) for start in starts]
+        shares = np.cumsum(sizes) / sum(sizes)
         with ThreadPoolExecutor(self.work.threads) as pool:
-            for done, _ in enumerate(pool.map(one, starts)):
+            for share, _ in zip(shares, pool.map(one, starts), strict=True):
                 if self.work.progress is not None:
-                    self.work.progress(number, (done + 1) / len(starts))
+                    self.work.progress(number, float(share))
 
 
 def evaluate_within(
@@ -176,56 +175,37 @@ def _evaluate(comparison: Comparison, fars: Sequence[float], work: Work) -> AllP
 
 def _resolve(scan: _Scan, ranks: Sequence[int]) -> tuple[list[Window], int]:
     """The impostor similarity at each rank, from the highest, rank 1; and the passes it took."""
-    passes = 1
-    counts = _histogram(scan, _likely_floor(scan.comparison, ranks[-1]), passes)
-    if counts.sum() < ranks[-1]:
-        passes += 1
-        counts = _histogram(scan, ALL, passes)
-    windows = [window_around(counts, rank, scan.error, scan.work.keep) for rank in ranks]
+    windows, passes = _windows(scan, ranks), 0
     while any(not window.resolved for window in windows):
         passes += 1
         _look_into([window for window in windows if not window.resolved], scan, passes)
     return windows, passes
 
 
-def _histogram(scan: _Scan, floor: float, number: int) -> Int64:
-    """Counts of products from ``floor`` on."""
-    counts = np.zeros(BINS, dtype=np.int64)
-    lock = Lock()
-
-    def look(stripe: Stripe, _rows: Float32, columns: Columns) -> None:
-        part = stripe.histogram(columns, floor)
-        with lock:
-            np.add(counts, part, out=counts)
-
-    scan.every_block(number, look)
-    return counts
+def _windows(scan: _Scan, ranks: Sequence[int]) -> list[Window]:
+    """Where to look first; the answer does not depend on it, but how many passes it takes."""
+    sample = _sample(scan)
+    around = [sample.around(rank, scan.comparison.impostors) for rank in ranks]
+    return [
+        Window(rank=rank, low=low, high=high, keep=scan.work.keep)
+        for rank, (low, high) in zip(ranks, around, strict=True)
+    ]
 
 
-def _likely_floor(comparison: Comparison, rank: int) -> float:
-    """A similarity that more than ``rank`` impostor pairs probably exceed, from random pairs.
+def _sample(scan: _Scan) -> Sample:
+    def one(seed: int) -> Int64:
+        rows, columns = random_block(scan.comparison, seed)
+        return scan.backend.prepare(rows).histogram(columns)
 
-    The answer does not depend on it: when too few do, they are counted again from the bottom.
-    """
-    if comparison.impostors < _FEW:
-        return ALL
-    rng = np.random.default_rng(0)
-    probe = np.sort(rng.integers(len(comparison.probes), size=_SAMPLED))
-    column = rng.integers(len(comparison.gallery), size=_SAMPLED)
-    impostor = (column < comparison.skip_from[probe]) | (column >= comparison.skip_to[probe])
-    probe, column = probe[impostor], column[impostor]
-    # Twice the share, and 100 more, so that chance hardly ever leaves too few.
-    wanted = int(2 * len(probe) * rank / comparison.impostors) + 100
-    if wanted >= len(probe):
-        return ALL
-    cuts = range(_SAMPLED_AT_ONCE, len(probe), _SAMPLED_AT_ONCE)
-    parts = zip(np.split(probe, cuts), np.split(column, cuts), strict=True)
-    similarity = np.concatenate([comparison.similarity(*part) for part in parts])
-    return float(np.partition(similarity, -wanted)[-wanted])
+    sample = Sample()
+    with ThreadPoolExecutor(scan.work.threads) as pool:
+        for counts in pool.map(one, range(count_blocks(scan.comparison))):
+            sample.add(counts)
+    return sample
 
 
 def _look_into(windows: Sequence[Window], scan: _Scan, number: int) -> None:
-    """One pass over all pairs that narrows every window."""
+    """One pass over all pairs, after which every window is resolved or a better one."""
     error, lock = scan.error, Lock()
     reaches = [Reach(low=window.low - error, high=window.high + error) for window in windows]
 

@@ -82,6 +82,10 @@ class Comparison:
         skipped = int(np.sum(self.skip_to - self.skip_from))
         return len(self.probes) * len(self.gallery) - skipped
 
+    def products(self, start: int, stop: int) -> int:
+        """How many products :meth:`columns` leads to, skipped pairs included."""
+        return (stop - start) * (len(self.gallery) - (start if self.within else 0))
+
     def columns(self, start: int, stop: int, width: int) -> Iterator[Columns]:
         """Blocks of ``width`` gallery faces that probes ``start`` to ``stop`` are compared with."""
         for first in range(start if self.within else 0, len(self.gallery), width):

@@ -21,6 +21,9 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
+STEP = 2.0**-52
+"""Similarities are multiples of this."""
+
 _GRID = np.float32(2.0**26)
 _LENGTH_TOLERANCE = 2e-3  # float16 rows are this far from unit length at most
 _CHECK_ROWS = 8192

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facedata.errors import RequestError
 from facedata.names import normalise_name
 from training.evaluate.exact import (
     Embeddings,
@@ -54,41 +53,6 @@ class NearestFace:
     training_row: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
-    """The evidence: ``by_name`` by person, ``by_face`` nearest first."""
-
-    by_name: tuple[SameName, ...]
-    by_face: tuple[NearestFace, ...]
-
-    @property
-    def people(self) -> tuple[str, ...]:
-        """People of the evaluation who must not be in it, or not in the version."""
-        named, seen = ({found.person for found in kind} for kind in (self.by_name, self.by_face))
-        return tuple(sorted(named | seen))
-
-
-def find_overlap(
-    evaluation: tuple[Embeddings, NDArray[Any]],
-    training: tuple[Embeddings, NDArray[Any]],
-    threshold: float,
-) -> Overlap:
-    """Both checks on faces (n, d) with names (n,); ``training`` may be class centres or all faces.
-
-    A person overlaps by face at ``similarity >= threshold``, which depends on the embedder: the
-    version's own merge threshold is one that fits.
-
-    Raises ``RequestError`` for shapes or values that do not fit.
-    """
-    if not -1 <= threshold <= 1:
-        raise RequestError(f"{_WHAT}: threshold {threshold} is no similarity; give one in [-1, 1]")
-    nearest = nearest_faces(evaluation, training)
-    return Overlap(
-        by_name=tuple(same_names(evaluation[1].tolist(), training[1].tolist())),
-        by_face=tuple(found for found in nearest if found.similarity >= threshold),
-    )
-
-
 def same_names(people: Iterable[str], identities: Iterable[str]) -> list[SameName]:
     """People and identities with one normalised name; names without letters match as they are."""
     by_name: dict[str, list[str]] = defaultdict(list)
@@ -106,7 +70,9 @@ def nearest_faces(
 ) -> list[NearestFace]:
     """Each evaluation person's nearest training row, exactly, over all pairs; nearest first.
 
-    Memory is a few thousand rows at a time. Raises as :func:`find_overlap`.
+    Memory is a few thousand rows at a time.
+
+    Raises ``RequestError`` for shapes or values that do not fit.
     """
     check_embeddings(*evaluation, f"{_WHAT}, evaluation")
     check_embeddings(*training, f"{_WHAT}, training")

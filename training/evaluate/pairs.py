@@ -79,15 +79,6 @@ class ValidationRate:
     measured_far: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Roc:
-    """``threshold`` (k,) falling, one for each distinct similarity; ``far`` and ``tar`` rise."""
-
-    threshold: Float64
-    far: Float64
-    tar: Float64
-
-
 def scored_pairs(
     similarity: NDArray[np.floating[Any]], same: Bool, folds: Int64 | None = None
 ) -> ScoredPairs:
@@ -193,16 +184,6 @@ def tar_at_far(
     return points
 
 
-def roc(pairs: ScoredPairs) -> Roc:
-    """The whole curve: accepted shares at each distinct similarity as the threshold."""
-    threshold = np.unique(pairs.similarity)[::-1]
-    return Roc(
-        threshold=threshold,
-        far=_accepted(pairs.impostor, threshold) / len(pairs.impostor),
-        tar=_accepted(pairs.genuine, threshold) / len(pairs.genuine),
-    )
-
-
 def _check(scores: Float64, truth: Bool) -> None:
     if scores.ndim != 1 or scores.shape != truth.shape:
         raise RequestError(
@@ -239,7 +220,3 @@ def _point(far: float, genuine: Float64, impostor: Float64, allowed: int) -> Ope
 
 def _share(scores: Float64, threshold: float) -> float:
     return float(np.mean(scores >= threshold)) if len(scores) else float("nan")
-
-
-def _accepted(scores: Float64, threshold: Float64) -> Float64:
-    return (len(scores) - np.searchsorted(np.sort(scores), threshold)).astype(np.float64)

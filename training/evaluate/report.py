@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from facedata.errors import RequestError
 from training.evaluate.all_pairs import AllPairs
-from training.evaluate.embedder import Embed
 from training.evaluate.identification import OpenSetPoint, RankRate
 from training.evaluate.operating_point import OperatingPoint
 from training.evaluate.pairs import (
@@ -23,12 +22,9 @@ from training.evaluate.pairs import (
     ScoredPairs,
     ValidationRate,
     accuracy,
-    contiguous_folds,
-    scored_pairs,
     tar_at_far,
     validation_rate,
 )
-from training.evaluate.verification_bin import VerificationSet
 
 VAL_FAR = 1e-3
 _COLUMNS = ("image_a", "image_b", "same")
@@ -91,38 +87,6 @@ def pair_report(name: str, pairs: ScoredPairs, fars: Sequence[float] = FARS) -> 
     )
 
 
-def evaluate_bin(pairs: VerificationSet, embed: Embed) -> PairReport:
-    """Judge a recogniser on an insightface verification set; ten runs of pairs are the folds."""
-    rows = np.concatenate([embed(crops) for crops in pairs.crops()])
-    similarity = _cosines(rows[0::2], rows[1::2])
-    folds = contiguous_folds(len(pairs.same))
-    return pair_report(pairs.name, scored_pairs(similarity, pairs.same, folds))
-
-
-def evaluate_pairs_csv(
-    path: Path, crops: Mapping[str, NDArray[np.uint8]], embed: Embed
-) -> PairReport:
-    """Judge a recogniser on a CSV of pairs, given an aligned crop (112, 112, 3) BGR per image.
-
-    Raises ``RequestError`` for a bad file, or when an image of a pair has no crop: pairs are
-    never left out.
-    """
-    pairs = read_pairs_csv(path)
-    images = sorted({*pairs.image_a, *pairs.image_b})
-    missing = [image for image in images if image not in crops]
-    if missing:
-        raise RequestError(
-            f"{path}: {len(missing)} of {len(images)} images have no aligned face, first "
-            f"{missing[0]!r}; give a crop for each"
-        )
-    row = {image: index for index, image in enumerate(images)}
-    rows = embed(np.stack([crops[image] for image in images]))
-    first = rows[[row[image] for image in pairs.image_a]]
-    second = rows[[row[image] for image in pairs.image_b]]
-    similarity = _cosines(first, second)
-    return pair_report(path.stem, scored_pairs(similarity, pairs.same, pairs.folds))
-
-
 def read_pairs_csv(path: Path) -> PairList:
     """Read columns ``image_a``, ``image_b``, ``same`` (1 or 0, true or false), perhaps ``fold``.
 
@@ -182,11 +146,6 @@ def identification_as_json(
             for fpir, point in points.items()
         },
     }
-
-
-def _cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
-    cosines: NDArray[np.float64] = np.einsum("ij,ij->i", first, second, dtype=np.float64)
-    return cosines
 
 
 def _check_row(path: Path, line: int, row: Mapping[str, str | None]) -> None:

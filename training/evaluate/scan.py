@@ -2,7 +2,7 @@
 
 A backend keeps a stripe of probes and looks at blocks of gallery faces by float32 products. These
 lie within :func:`~training.evaluate.exact.product_error` of the similarity, so they are asked only
-for what survives that: a histogram, and which pairs may lie in a window.
+for what survives that: which pairs may lie in a window, and a histogram to choose windows by.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from training.evaluate.comparison import Columns
 from training.evaluate.exact import Float32, Int64
 
-BINS_PER_UNIT = 8192
+BINS_PER_UNIT = 1 << 17
 LOWEST = -2.0
 """Below every product; skipped pairs get it."""
 ALL = -1.5
@@ -46,8 +46,11 @@ class Found:
 class Stripe(Protocol):
     """Some probes, ready to be compared."""
 
-    def histogram(self, columns: Columns, least: float) -> Int64:
-        """Counts (BINS,) of products >= ``least``; bin i starts at LOWEST + i / BINS_PER_UNIT."""
+    def histogram(self, columns: Columns) -> Int64:
+        """Counts (BINS,) of products, without those of skipped pairs.
+
+        Bin i starts at LOWEST + i / BINS_PER_UNIT.
+        """
         ...
 
     def find(self, columns: Columns, reaches: Sequence[Reach]) -> list[Found]:
@@ -70,11 +73,11 @@ class CpuStripe:
     def __init__(self, rows: Float32) -> None:
         self._rows = rows
 
-    def histogram(self, columns: Columns, least: float) -> Int64:
+    def histogram(self, columns: Columns) -> Int64:
         """See :class:`Stripe`."""
         counts = np.zeros(BINS, dtype=np.int64)
         for _, product in self._tiles(columns):
-            scaled = product[product >= least] * np.float32(BINS_PER_UNIT)
+            scaled = product[product >= ALL] * np.float32(BINS_PER_UNIT)
             bins = np.floor(scaled).astype(np.int64) - int(LOWEST * BINS_PER_UNIT)
             counts += np.bincount(bins, minlength=BINS)
         return counts

@@ -10,7 +10,7 @@ import torch
 from facedata.errors import RequestError
 from training.evaluate.comparison import Columns
 from training.evaluate.exact import Float32, Int64
-from training.evaluate.scan import BINS, BINS_PER_UNIT, LOWEST, Backend, Found, Reach
+from training.evaluate.scan import ALL, BINS, BINS_PER_UNIT, LOWEST, Backend, Found, Reach
 
 _TILE_ROWS = 8192
 _EXACT_ENOUGH = ("none", "ieee")
@@ -30,13 +30,13 @@ class TorchStripe:
             )
         self._rows = torch.from_numpy(rows).to(self.device)
 
-    def histogram(self, columns: Columns, least: float) -> Int64:
+    def histogram(self, columns: Columns) -> Int64:
         """See :class:`training.evaluate.scan.Stripe`."""
         counts = torch.zeros(BINS, dtype=torch.int64, device=self.device)
         right = torch.from_numpy(columns.rows).to(self.device).T
         for start in range(0, len(self._rows), _TILE_ROWS):
             product = self._product(columns, right, start)
-            kept = torch.masked_select(product, product >= least)
+            kept = torch.masked_select(product, product >= ALL)
             bins = torch.floor(kept * BINS_PER_UNIT).long() - int(LOWEST * BINS_PER_UNIT)
             counts += torch.bincount(bins, minlength=BINS)
         return counts.cpu().numpy()

@@ -10,10 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from torch import nn
 
 import demo
 from facedata.errors import ModelError, RequestError
@@ -23,7 +21,6 @@ from training.evaluate.embedder import (
     normalises_itself,
     open_recogniser,
 )
-from training.evaluate.torch_embedder import torch_embedder
 
 PACK = Path(demo.__file__).parent / "pack"
 
@@ -157,38 +154,3 @@ def test_bad_packs_are_named(tmp_path: Path) -> None:
 def test_other_crops_are_refused(wrong: NDArray[np.uint8]) -> None:
     with pytest.raises(RequestError, match="give aligned faces"):
         open_recogniser(PACK)(wrong)
-
-
-def test_a_zero_embedding_is_an_error(tmp_path: Path) -> None:
-    write_model(tmp_path / "rec.onnx", ("Sub", "Mul"))
-    embed = torch_embedder(nn.Sequential(nn.Flatten(), Zero()))
-    with pytest.raises(ModelError, match="2 of 2 crops get an embedding that is zero"):
-        embed(np.zeros((2, 112, 112, 3), np.uint8))
-
-
-class Zero(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x[:, :4] * 0
-
-
-class Means(nn.Module):
-    """The mean of each colour; says whether it ran in training mode."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ran_training = False
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.ran_training |= self.training
-        return x.mean(dim=(2, 3))
-
-
-def test_a_torch_model_embeds_in_eval_mode_and_goes_back(crops: NDArray[np.uint8]) -> None:
-    model = Means().train()
-
-    rows = torch_embedder(model, options=EmbedOptions(batch=2, flip=True))(crops)
-
-    means = (crops[..., ::-1].mean(axis=(1, 2)) - 127.5) / 127.5
-    assert np.abs(rows - means / np.linalg.norm(means, axis=1, keepdims=True)).max() < 1e-3
-    assert not model.ran_training
-    assert model.training

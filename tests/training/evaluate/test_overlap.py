@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from facedata.errors import RequestError
 from training.evaluate.overlap import (
     SameName,
-    find_overlap,
     nearest_faces,
     same_names,
 )
@@ -48,35 +43,3 @@ def test_nearest_faces_are_exact_over_all_pairs(people: Callable[..., Faces]) ->
     assert [near.similarity for near in found] == sorted(
         (near.similarity for near in found), reverse=True
     )
-
-
-def test_the_evidence_of_both_kinds() -> None:
-    evaluation = (
-        np.array([[1, 0], [0.6, 0.8], [0, -1]], dtype=np.float32),
-        np.array(["Ann_Lee", "Bo_Ek", "Cy_Day"]),
-    )
-    training = (
-        np.array([[0.8, 0.6], [-1, 0]], dtype=np.float32),
-        np.array(["x17", "lee ann"]),
-    )
-
-    overlap = find_overlap(evaluation, training, 0.9)
-
-    assert overlap.people == ("Ann_Lee", "Bo_Ek")
-    assert [found.identity for found in overlap.by_name] == ["lee ann"]
-    (near,) = overlap.by_face
-    assert (near.person, near.identity, near.evaluation_row, near.training_row) == (
-        "Bo_Ek",
-        "x17",
-        1,
-        0,
-    )
-    assert near.similarity == pytest.approx(0.96)
-    assert find_overlap(evaluation, training, 0.97).people == ("Ann_Lee",)
-
-
-@given(threshold=st.floats(allow_nan=True).filter(lambda value: not -1 <= value <= 1))
-def test_a_threshold_that_is_no_similarity_is_refused(threshold: float) -> None:
-    one = (np.array([[1, 0]], dtype=np.float32), np.array(["a"]))
-    with pytest.raises(RequestError, match="is no similarity"):
-        find_overlap(one, one, threshold)

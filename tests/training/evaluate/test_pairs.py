@@ -17,7 +17,6 @@ from training.evaluate.pairs import (
     accuracy,
     best_threshold,
     contiguous_folds,
-    roc,
     scored_pairs,
     stratified_folds,
     tar_at_far,
@@ -69,15 +68,6 @@ def test_tar_at_far_is_brute_force(pairs: ScoredPairs, far: float) -> None:
         assert point.false_accepts == max(false for _, false in allowed)
         assert point.true_accepts == np.sum(pairs.genuine >= point.threshold)
         assert point.false_accepts == np.sum(pairs.impostor >= point.threshold)
-
-
-@given(pairs=many_pairs())
-def test_the_roc_counts_at_every_similarity(pairs: ScoredPairs) -> None:
-    curve = roc(pairs)
-    for threshold, far, tar in zip(curve.threshold, curve.far, curve.tar, strict=True):
-        assert far == np.mean(pairs.impostor >= threshold)
-        assert tar == np.mean(pairs.genuine >= threshold)
-    assert (curve.far[-1], curve.tar[-1]) == (1.0, 1.0)
 
 
 @given(pairs=many_pairs())
