@@ -82,14 +82,52 @@ class ParquetSource(Model):
     """As for ``recordio``; the names in the file's own metadata when not given."""
 
 
-class CrawlSource(Model):
-    """Photos to fetch: who (``identities``, CSV) and from where (``sites``, YAML)."""
+class FetchedSource(Model):
+    """What sources have in common whose images are fetched from the web."""
 
-    spider: Literal["gallery"] = "gallery"
-    identities: str
-    sites: str
+    author: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    purpose: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    """Who drew up the list of people, and what for; both are recorded with the version."""
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 1
+    """In how many parts the people are crawled, each by a process of its own, on one machine or
+    several."""
     retry_failed: bool = False
     """Ask again for what failed in an earlier run."""
+    refresh_days: Annotated[float, Field(gt=0.0, le=36_500.0)] | None = None
+    """Ask again for what was fetched so many days ago, whether it has changed."""
+
+
+class UrlsSource(FetchedSource):
+    """Images to fetch by a list of addresses: CSV or Parquet with ``identity`` and ``url``.
+
+    ``contact`` is who a host's owner can write to; it is sent with each request. With
+    ``identities``, an identity list, rows of people who are not on it are left out.
+    ``allow_private`` names hosts (``host`` or ``host:port``) that may have private or loopback
+    addresses. Times in seconds.
+    """
+
+    path: str
+    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]{1,200}$")]
+    user_agent: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")] = "Winnow"
+    identities: str | None = None
+    delay_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 0.5
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    timeout_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
+    max_image_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 32 << 20
+    allow_private: tuple[Annotated[str, Field(pattern=r"^[^\s/@]+$")], ...] = ()
+
+
+class CrawlSource(FetchedSource):
+    """Photos to fetch: who (``identities``) and from where (``sites``, YAML).
+
+    ``spider`` is the kind of the sites that do not say theirs; ``gallery`` when not given.
+    """
+
+    spider: Literal["gallery", "jsonapi", "wikimedia"] = "gallery"
+    identities: str
+    sites: str
 
 
 class VerificationSetSource(Model):
@@ -113,6 +151,7 @@ class Source(Model):
     webdataset: WebDatasetSource | None = None
     img2dataset: Img2DatasetSource | None = None
     parquet: ParquetSource | None = None
+    urls: UrlsSource | None = None
     crawl: CrawlSource | None = None
 
     @property
@@ -157,7 +196,7 @@ class ExcludedSource(Source):
 
     @model_validator(mode="after")
     def _is_there(self) -> Self:
-        if self.crawl is not None:
+        if self.crawl is not None or self.urls is not None:
             raise ValueError("a crawl cannot be excluded; build it, and exclude the set it gave")
         return self
 

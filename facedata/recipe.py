@@ -35,6 +35,8 @@ class Recipe(Model):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     models: Annotated[str, Field(min_length=1)] = "buffalo_l"
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    licences: tuple[Annotated[str, Field(pattern=r"^\S(.{0,198}\S)?$")], ...] = ()
+    """Licences under which images may enter; any, also an unknown one, when empty."""
     faces: FacesOptions = FacesOptions()
     intra: IntraOptions = IntraOptions()
     inter: InterOptions = InterOptions()
