@@ -97,8 +97,8 @@ def test_a_bad_value_is_named(extra: str, message: str) -> None:
         ("name: a\nsources: []\n", "key 'sources' is []"),
         (
             "name: a\nsources: [{}]\n",
-            "needs exactly one of folder, recordio, webdataset, img2dataset, parquet, crawl; "
-            "found none",
+            "needs exactly one of folder, recordio, webdataset, img2dataset, parquet, urls, "
+            "crawl; found none",
         ),
         (
             "name: a\nsources: [{name: x, folder: {path: a}}, {name: x, folder: {path: b}}]\n",
