@@ -38,6 +38,20 @@ class ShardEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityListFacts:
+    """Who was to be crawled for a source, on whose word and for what, as a version records it."""
+
+    source: str
+    sha256: str
+    """Of the list's file, in hex."""
+    people: int
+    author: str | None
+    purpose: str | None
+    duplicates: dict[str, str]
+    """Id that stood for a person listed before → the id the person is listed under."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a version is; ``digest`` names its content whatever the version is called."""
 
@@ -57,10 +71,15 @@ class Manifest:
     """Identity → class index."""
     retired: dict[str, int]
     """Identities of earlier versions that are no longer there → their class index."""
+    identity_lists: tuple[IdentityListFacts, ...] = ()
+    """The lists of people whose photos were crawled, one for each crawl source."""
 
     def to_json(self) -> bytes:
         """The manifest file: the same manifest gives the same bytes."""
-        return (json.dumps(asdict(self), sort_keys=True, indent=1) + "\n").encode()
+        values = asdict(self)
+        if not self.identity_lists:
+            del values["identity_lists"]
+        return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
 
     @classmethod
     def from_json(cls, data: bytes, origin: str) -> Manifest:
@@ -72,6 +91,8 @@ class Manifest:
         try:
             values = json.loads(data)
             values["shards"] = tuple(ShardEntry(**shard) for shard in values["shards"])
+            lists = values.get("identity_lists", ())
+            values["identity_lists"] = tuple(IdentityListFacts(**one) for one in lists)
             return cls(**values)
         except (ValueError, KeyError, TypeError) as error:
             raise IntegrityError(f"{origin}: manifest damaged ({error})") from error

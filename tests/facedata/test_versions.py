@@ -1,15 +1,17 @@
 """Versions: listed once their manifest is there, verified, compared; class indices are stable."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from facedata.errors import VersionError
+from facedata.errors import IntegrityError, VersionError
 from facedata.records import LedgerRow, to_parquet
 from facedata.review import CandidateRow
 from facedata.storage import Storage
 from facedata.versions import (
+    IdentityListFacts,
     Manifest,
     ShardEntry,
     assign_class_indices,
@@ -93,6 +95,29 @@ def test_a_manifest_comes_back(storage: Storage) -> None:
     manifest = release(storage, "set-v0001", {"a": "A", "b": None})
     assert read_manifest(storage, "set-v0001") == manifest
     assert verify_version(storage, "set-v0001") == []
+
+
+def test_the_identity_lists_of_crawls_are_in_the_manifest(storage: Storage) -> None:
+    without = release(storage, "set-v0001", {"a": "A"})
+    listed = IdentityListFacts(
+        source="crawl",
+        sha256="0" * 64,
+        people=2,
+        author="Data team",
+        purpose="Research",
+        duplicates={"p2": "p1"},
+    )
+    manifest = replace(without, identity_lists=(listed,))
+    assert Manifest.from_json(manifest.to_json(), "x") == manifest
+    # A version without a crawl has the bytes it always had.
+    assert b"identity_lists" not in without.to_json()
+
+
+def test_a_damaged_identity_list_is_a_damaged_manifest(storage: Storage) -> None:
+    without = release(storage, "set-v0001", {"a": "A"})
+    damaged = without.to_json().replace(b'"files"', b'"identity_lists": [{"people": 1}], "files"')
+    with pytest.raises(IntegrityError, match="x: manifest damaged"):
+        Manifest.from_json(damaged, "x")
 
 
 def test_a_folder_without_manifest_is_no_version(storage: Storage) -> None:
