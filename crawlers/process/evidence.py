@@ -1,0 +1,70 @@
+"""From an answer of the network to what the ledger keeps of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from crawlers.causes import Cause
+from crawlers.content import sniff_image
+from crawlers.ledger.rows import Outcome
+from crawlers.network.answer import Answer
+from crawlers.pixels import MAX_PIXELS, count_pixels
+from crawlers.spiders.page_content import PageContent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The outcome of asking for an image; ``body`` is what must be stored, null when nothing."""
+
+    outcome: Outcome
+    body: bytes | None = None
+
+
+def judge_image(answer: Answer) -> Judged:
+    """Say what came of asking for an image: its bytes, or why they are not wanted."""
+    outcome = outcome_of(answer)
+    if answer.cause is not None or answer.is_unchanged:
+        return Judged(outcome=outcome)
+    cause = _image_problem(answer.body)
+    if cause is not None:
+        return Judged(outcome=replace(outcome, cause=cause))
+    stored = replace(
+        outcome, sha256=hashlib.sha256(answer.body).hexdigest(), size_bytes=len(answer.body)
+    )
+    return Judged(outcome=stored, body=answer.body)
+
+
+def judge_page(answer: Answer, content: PageContent | None) -> Outcome:
+    """Say what came of asking for a page; ``content`` is what was read from a successful one."""
+    outcome = outcome_of(answer)
+    if content is None or content.cause is None:
+        return outcome
+    return replace(outcome, cause=content.cause, detail=content.detail)
+
+
+def outcome_of(answer: Answer) -> Outcome:
+    """Return the evidence that an answer is, before anybody looks at its body."""
+    validators = answer.validators
+    return Outcome(
+        url=answer.url,
+        fetched_at=answer.fetched_at,
+        cause=answer.cause,
+        detail=answer.detail,
+        final_url=answer.final_url,
+        http_status=answer.status,
+        content_type=answer.content_type,
+        etag=validators.etag,
+        last_modified=validators.last_modified,
+        robots=answer.robots,
+        is_unchanged=answer.is_unchanged,
+    )
+
+
+def _image_problem(body: bytes) -> Cause | None:
+    if not body:
+        return Cause.EMPTY
+    media_type = sniff_image(body)
+    if media_type is None:
+        return Cause.NOT_AN_IMAGE
+    return Cause.TOO_MANY_PIXELS if (count_pixels(body, media_type) or 0) > MAX_PIXELS else None
