@@ -41,7 +41,8 @@ class FaceSet:
     ``embeddings`` float32 (n, d), unit rows. ``photo`` int64 (n,) names the photo, ``identity``
     int64 (n,) the claimed class, both non-negative. ``prominence`` float32 (n,) in [0, 1] grows
     with the face's share of the photo and its closeness to the middle; it only breaks ties.
-    A photo filed under two identities has its faces listed once per identity.
+    A photo filed under two identities has its faces listed once per identity. ``source`` int64
+    (n,) names the set in which the photo was filed so; None when all come from one.
 
     Raises:
         IntegrityError: when shapes or types disagree, or a row is not a finite unit vector.
@@ -51,6 +52,7 @@ class FaceSet:
     photo: IntArray
     identity: IntArray
     prominence: FloatArray
+    source: IntArray | None = None
 
     def __post_init__(self) -> None:
         _check_array("embeddings", self.embeddings, np.float32, ndim=2)
@@ -58,10 +60,16 @@ class FaceSet:
         for name, dtype in (("photo", np.int64), ("identity", np.int64)):
             _check_array(name, getattr(self, name), dtype, rows=rows)
         _check_array("prominence", self.prominence, np.float32, rows=rows)
+        if self.source is not None:
+            _check_array("source", self.source, np.int64, rows=rows)
         _check_values(self)
 
     def __len__(self) -> int:
         return len(self.photo)
+
+    def source_of_row(self) -> IntArray:
+        """The set of each row, int64 (n,); zeros when all come from one."""
+        return np.zeros(len(self), np.int64) if self.source is None else self.source
 
     def claims(self) -> Claims:
         """The distinct (photo, claimed identity) pairs, and which pair each row belongs to."""
@@ -99,7 +107,9 @@ def _check_values(faces: FaceSet) -> None:
             f"face set: embedding of row {bad[0]} has length {norms[bad[0]]:.4g}, expected 1; "
             "normalise the embeddings"
         )
-    if faces.photo.min() < 0 or faces.identity.min() < 0:
-        raise IntegrityError("face set: a photo or identity index is negative; indices start at 0")
+    if min(index.min() for index in (faces.photo, faces.identity, faces.source_of_row())) < 0:
+        raise IntegrityError(
+            "face set: a photo, identity or source index is negative; indices start at 0"
+        )
     if not ((faces.prominence >= 0) & (faces.prominence <= 1)).all():
         raise IntegrityError("face set: a prominence is outside [0, 1]; measure the faces again")

@@ -24,9 +24,6 @@ from facedata.ledger import Reason
 
 __all__ = ["ClassFacts", "IntraConfig", "IntraResult", "clean_identities"]
 
-_SAME_FACE = 0.999
-"""Two rows of one photo this similar are one detection listed under two identities."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFacts:
@@ -139,27 +136,19 @@ def _held_reasons(problem: Problem, settled: Pass) -> tuple[Reason | None, ...]:
 
 
 def _claimed_twice(problem: Problem, settled: Pass, face: IntArray, final: IntArray) -> BoolArray:
-    """Claims that lose their face to a better claim of another identity on the same photo."""
+    """Claims on a photo that end in the class of a better claim on the same photo.
+
+    One that ends in another class keeps it: whether two classes are one person is not known yet.
+    """
     twice = np.zeros(len(final), dtype=bool)
     shipped = np.flatnonzero((final >= 0) & problem.claims.shared)
     _, similarity = _shown_faces(problem, settled, face, final != problem.claim_class)
-    by_worth = shipped[np.lexsort((-similarity[shipped], problem.claims.photo[shipped]))]
-    photo = problem.claims.photo[by_worth]
-    for claims in np.split(by_worth, np.flatnonzero(np.diff(photo)) + 1):
-        kept: list[int] = []
-        for claim in claims:
-            same_face = [
-                _same_face(problem.faces, face[claim], face[other]) or final[claim] == final[other]
-                for other in kept
-            ]
-            twice[claim] = any(same_face)
-            if not twice[claim]:
-                kept.append(int(claim))
+    photo = problem.claims.photo[shipped]
+    order = np.lexsort((-similarity[shipped], final[shipped], photo))
+    by_worth, photo = shipped[order], photo[order]
+    repeats = (np.diff(photo, prepend=-1) == 0) & (np.diff(final[by_worth], prepend=-1) == 0)
+    twice[by_worth[repeats]] = True
     return twice
-
-
-def _same_face(faces: FaceSet, one: int, other: int) -> bool:
-    return bool(faces.embeddings[one] @ faces.embeddings[other] > _SAME_FACE)
 
 
 def _shown_faces(

@@ -3,6 +3,8 @@
 The main cluster is the one that covers most photos. Where it shows the person of another class,
 the class is either that person's second name (then it is left alone: review merges it) or has
 been taken over: it also holds a coherent cluster of its own, or the main cluster is a minority.
+Only classes of one set speak against one another so: the names of one set stand for different
+people, while two sets are expected to hold the same.
 """
 
 from __future__ import annotations
@@ -115,16 +117,13 @@ def largest_clusters(cut: Cut) -> IntArray:
     return largest
 
 
-def find_main_clusters(cut: Cut, class_photos: IntArray, pairs: PairCalibration) -> MainClusters:
-    """Choose main clusters, relabelling or refusing classes taken over by another person.
-
-    ``class_photos`` int64 (C,): photos claimed by each class.
-    """
+def find_main_clusters(cut: Cut, problem: Problem, pairs: PairCalibration) -> MainClusters:
+    """Choose main clusters, relabelling or refusing classes taken over by another person."""
     main = largest_clusters(cut)
     main = np.where(_shown(cut)[main], main, -1)
-    share = np.where(main >= 0, cut.photos[main] / np.maximum(class_photos, 1), 0.0)
+    share = np.where(main >= 0, cut.photos[main] / np.maximum(problem.class_photos, 1), 0.0)
     means = _main_centres(cut, main)
-    doubles = _double_of(main, means, pairs.same_person())
+    doubles = _double_of(main, means, problem.class_sources, pairs.same_person())
     rival = _rivals(cut, main, means, pairs)
     taken_over = np.zeros(len(main), dtype=bool)
     settled = main.copy()
@@ -160,13 +159,23 @@ def _main_centres(cut: Cut, main: IntArray) -> Centres:
     )
 
 
-def _double_of(main: IntArray, means: Centres, same_person: float) -> IntArray:
-    """For each class, the class whose main cluster shows the same person; −1 without one."""
+def _double_of(
+    main: IntArray, means: Centres, class_sources: BoolArray, same_person: float
+) -> IntArray:
+    """For each class, the class of the same set whose main cluster shows the same person.
+
+    ``class_sources`` bool (C, s). −1 without one; the nearest where a class is in several sets.
+    """
     double = np.full(len(main), -1, dtype=np.int64)
-    has = np.flatnonzero(main >= 0)
-    near = nearest_others(means.unit[has], has[:, None], means)
-    mean = near.mean[:, 0] * means.length[has]
-    double[has] = np.where(mean >= same_person, near.identity[:, 0], -1)
+    nearest = np.full(len(main), same_person, dtype=np.float32)
+    for members in class_sources.T:
+        has = np.flatnonzero((main >= 0) & members)
+        inside = replace(means, count=np.where(members, means.count, 0))
+        near = nearest_others(means.unit[has], has[:, None], inside)
+        mean = near.mean[:, 0] * means.length[has]
+        found = mean >= nearest[has]
+        double[has[found]] = near.identity[found, 0]
+        nearest[has[found]] = mean[found]
     return double
 
 

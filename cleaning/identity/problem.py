@@ -21,6 +21,7 @@ class Problem:
     ``claim_class`` (c,) its number; ``class_photos`` (C,); ``barred`` (c, b) the classes that
     claim the same photo, the claim's own included. ``leading`` bool (n,): faces about as
     prominent as the most prominent one of their photo; the others are bystanders.
+    ``class_sources`` bool (C, s): the sets that have photos of the class.
     """
 
     faces: FaceSet
@@ -31,6 +32,7 @@ class Problem:
     class_photos: IntArray
     barred: IntArray
     leading: BoolArray
+    class_sources: BoolArray
 
 
 def number_classes(faces: FaceSet) -> Problem:
@@ -47,6 +49,7 @@ def number_classes(faces: FaceSet) -> Problem:
         class_photos=np.bincount(claim_class, minlength=len(identities)).astype(np.int64),
         barred=_barred_classes(claims, claim_class),
         leading=_leading_faces(faces, claims),
+        class_sources=_class_sources(faces, claim_class[claims.of_row], len(identities)),
     )
 
 
@@ -76,6 +79,13 @@ def _leading_faces(faces: FaceSet, claims: Claims) -> BoolArray:
     np.maximum.at(most, claims.of_row, faces.prominence)
     leading: BoolArray = faces.prominence >= _LEADING_SHARE * most[claims.of_row]
     return leading
+
+
+def _class_sources(faces: FaceSet, row_class: IntArray, classes: int) -> BoolArray:
+    source = faces.source_of_row()
+    found = np.zeros((classes, int(source.max(initial=0)) + 1), dtype=bool)
+    found[row_class, source] = True
+    return found
 
 
 def _barred_classes(claims: Claims, claim_class: IntArray) -> IntArray:

@@ -103,7 +103,7 @@ def _first_cut(
     of_row = cluster_classes(embeddings, problem.row_class, threshold, config.method)
     cut = describe_cut(problem, of_row, threshold)
     if config.hold:
-        return cut, find_main_clusters(cut, problem.class_photos, pairs)
+        return cut, find_main_clusters(cut, problem, pairs)
     largest = largest_clusters(cut)
     return cut, MainClusters(cluster=largest, taken_over=np.zeros(len(largest), dtype=bool))
 

@@ -20,7 +20,7 @@ from facedata.stages import StageOutput, StageResult, run_stage, stage_key
 from facedata.storage import Storage
 
 STAGE = "intra"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 LEDGER = "ledger.parquet"
 
 
@@ -105,9 +105,11 @@ class _Claims:
         names = sorted({image.claimed_identity for image in given.images})
         refused = _refused(given, copies)
         identity_of = {name: index for index, name in enumerate(names)}
+        sources = sorted({image.source for image in given.images})
+        source_of = {name: index for index, name in enumerate(sources)}
         photo_of: dict[str, int] = {}
         row_of: dict[tuple[int, int], int] = {}
-        triples: list[tuple[int, int, int]] = []
+        listed: list[tuple[int, int, int, int]] = []
         faces_of = given.measured.rows_of_images()
         for row, image in enumerate(given.images):
             if row in refused:
@@ -115,8 +117,9 @@ class _Claims:
             photo = photo_of.setdefault(image.image_id, len(photo_of))
             identity = identity_of[image.claimed_identity]
             row_of[photo, identity] = row
-            triples += [(face, photo, identity) for face in faces_of[image.image_id]]
-        table = np.array(triples, np.int64).reshape(-1, 3)
+            source = source_of[image.source]
+            listed += [(face, photo, identity, source) for face in faces_of[image.image_id]]
+        table = np.array(listed, np.int64).reshape(-1, 4)
         return cls(
             names=names,
             refused=refused,
@@ -136,6 +139,7 @@ def _face_set(measured: Measured, table: IntArray) -> FaceSet:
         photo=np.ascontiguousarray(table[:, 1]),
         identity=np.ascontiguousarray(table[:, 2]),
         prominence=measured.column("prominence")[rows],
+        source=np.ascontiguousarray(table[:, 3]),
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from cleaning.stages.contest import Claim, share_out
 from facedata.ledger import Outcome, Reason
 from facedata.records import LedgerRow
 
@@ -26,22 +27,28 @@ class Verdicts:
     rejected: frozenset[tuple[str, str]] = field(default=frozenset())
 
 
-def settle(rows: Sequence[LedgerRow], verdicts: Verdicts, min_photos: int) -> Rows:
+def settle(
+    rows: Sequence[LedgerRow],
+    verdicts: Verdicts,
+    min_photos: int,
+    copies: Iterable[tuple[str, str]] = (),
+) -> Rows:
     """Apply verdicts, then the rules that hold across identities; same order, same length.
+
+    ``copies`` are pairs of images that are one picture and of which an identity ships only one.
 
     Merged identities take the name of the canonical one. Waiting identities are held. A face that
     was rejected under one name is rejected under all names of the person. An image shipped twice
-    under one identity keeps its first row; a face claimed by two identities stays with the one
-    that people confirmed, then with the more similar one. Identities with fewer than
-    ``min_photos`` photos are held as a whole; single photos confirmed by a merge are kept.
+    under one identity keeps its first row, and so does a picture; a face claimed by two identities
+    stays with the one that people confirmed, then with the more similar one. Identities with fewer
+    than ``min_photos`` photos are held as a whole, and leave what others claim too to them (see
+    ``contest``); single photos confirmed by a merge are kept.
     """
     rejected = {
         (face_id, verdicts.canonical.get(name, name)) for face_id, name in verdicts.rejected
     }
     settled = [_rejected_where(_with_verdict(row, verdicts), rejected) for row in rows]
-    for rule in (_one_row_per_image, _one_identity_per_face, _enough_photos(min_photos)):
-        settled = rule(settled)
-    return settled
+    return _shared_out(_one_row_per_picture(_one_row_per_image(settled), copies), min_photos)
 
 
 def _with_verdict(row: LedgerRow, verdicts: Verdicts) -> LedgerRow:
@@ -85,46 +92,50 @@ def _one_row_per_image(rows: Rows) -> Rows:
     return settled
 
 
-def _one_identity_per_face(rows: Rows) -> Rows:
-    """One face under two identities: the one it is nearer to keeps it, ties by name."""
-    best: dict[str, LedgerRow] = {}
-    for row in _shipping(rows):
-        other = best.get(row.face_id or "")
-        if other is None or _claim_rank(row) < _claim_rank(other):
-            best[row.face_id or ""] = row
-    winners = {id(row) for row in best.values()}
-    return [
-        row
-        if row.identity is None or id(row) in winners
-        else _refused(row, Reason.SAME_FACE_CLAIMED_TWICE)
-        for row in rows
-    ]
+def _one_row_per_picture(rows: Rows, copies: Iterable[tuple[str, str]]) -> Rows:
+    """Copies under one identity, which merging can bring about: keep the first."""
+    alike: dict[str, set[str]] = defaultdict(set)
+    for one, other in copies:
+        alike[one].add(other)
+        alike[other].add(one)
+    kept: set[tuple[str, str]] = set()
+    settled = []
+    for row in rows:
+        if row.identity is None or row.image_id not in alike:
+            settled.append(row)
+        elif any((image, row.identity) in kept for image in alike[row.image_id]):
+            settled.append(_refused(row, Reason.NEAR_DUPLICATE))
+        else:
+            kept.add((row.image_id, row.identity))
+            settled.append(row)
+    return settled
 
 
-def _claim_rank(row: LedgerRow) -> tuple[bool, float, str, str]:
+def _shared_out(rows: Rows, min_photos: int) -> Rows:
+    """Every face to one identity, ties by name, and none to identities with too few."""
+    shipping = [number for number, row in enumerate(rows) if row.identity is not None]
+    claims = [_claim(rows[number]) for number in shipping]
+    shares = share_out(claims, min_photos)
+    settled = list(rows)
+    for place, (number, claim) in enumerate(zip(shipping, claims, strict=True)):
+        owner = shares.owner.get(claim.face)
+        if owner == place:
+            settled[number] = _enough(rows[number])
+        elif owner is None and claim.identity in shares.held:
+            settled[number] = _refused(rows[number], Reason.SINGLE_PHOTO)
+        else:
+            settled[number] = _refused(rows[number], Reason.SAME_FACE_CLAIMED_TWICE)
+    return settled
+
+
+def _claim(row: LedgerRow) -> Claim:
     similarity = -1.0 if row.similarity is None else row.similarity
-    return (row.reason != Reason.CONFIRMED, -similarity, row.identity or "", row.source_uri)
+    rank = (row.reason != Reason.CONFIRMED, -similarity, row.identity or "", row.source_uri)
+    return Claim(face=row.face_id or "", identity=row.identity or "", rank=rank)
 
 
-def _shipping(rows: Iterable[LedgerRow]) -> Iterable[LedgerRow]:
-    return (row for row in rows if row.identity is not None)
-
-
-def _enough_photos(min_photos: int) -> Callable[[Rows], Rows]:
-    def rule(rows: Rows) -> Rows:
-        sizes = Counter(row.identity for row in _shipping(rows))
-        return [
-            row if row.identity is None else _sized(row, sizes[row.identity] >= min_photos)
-            for row in rows
-        ]
-
-    return rule
-
-
-def _sized(row: LedgerRow, enough: bool) -> LedgerRow:
-    if not enough:
-        return _refused(row, Reason.SINGLE_PHOTO)
-    if row.outcome == Outcome.HELD:
-        reason = Reason.MERGED_PHOTO
-        return replace(row, outcome=reason.outcome.value, reason=reason.value)
-    return row
+def _enough(row: LedgerRow) -> LedgerRow:
+    if row.outcome != Outcome.HELD:
+        return row
+    reason = Reason.MERGED_PHOTO
+    return replace(row, outcome=reason.outcome.value, reason=reason.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -221,6 +223,65 @@ def test_a_companion_beside_a_second_name_holds_the_class(people, face_set) -> N
     in_class = np.flatnonzero(result.claims.identity == 20)
     assert names(result, in_class) == ["belongs_to_other"] * 12 + ["taken_over"] * 2
     assert (result.identity[in_class[:12]] == 4).all()
+
+
+def in_sets(faces: FaceSet, sources: list[int]) -> FaceSet:
+    """The same faces, each from the set named for its row."""
+    return replace(faces, source=np.array(sources, np.int64))
+
+
+def test_a_second_set_takes_no_class_over(people, face_set) -> None:
+    """What holds the class within one set is expected between two: both have the person."""
+    who = people(22, seed=13)
+    parts = [*crowd(who, 0, 20, 8), (20, who.faces(4, 12)), (20, who.faces(21, 2))]
+    faces = face_set(parts)
+
+    result = clean_identities(in_sets(faces, [0] * 160 + [1] * 14), AUTO, seed=0)
+
+    in_class = np.flatnonzero(result.claims.identity == 20)
+    assert names(result, in_class[:12]) == ["main_cluster"] * 12
+    assert result.classes.held == (None,) * 21
+    one_set = clean_identities(in_sets(faces, [0] * 174), AUTO, seed=0)
+    assert one_set.classes.held[20] == Reason.TAKEN_OVER
+
+
+def test_a_class_of_both_sets_speaks_for_either(people, face_set) -> None:
+    who = people(22, seed=13)
+    parts = [*crowd(who, 0, 20, 8), (20, who.faces(4, 12)), (20, who.faces(21, 2))]
+    sources = [0] * 160 + [1] * 14
+    # Person 4 is in the second set too, under the same name as in the first.
+    sources[4 * 8] = 1
+
+    result = clean_identities(in_sets(face_set(parts), sources), AUTO, seed=0)
+
+    assert result.classes.held[20] == Reason.TAKEN_OVER
+
+
+def test_photos_that_two_sets_hold_stay_with_both(people, face_set) -> None:
+    who = people(20, seed=15)
+    alone = face_set(crowd(who, 0, 20, 8))
+    twice = FaceSet(
+        embeddings=np.concatenate([alone.embeddings, alone.embeddings[:8]]),
+        photo=np.concatenate([alone.photo, alone.photo[:8]]),
+        identity=np.concatenate([alone.identity, np.full(8, 20, np.int64)]),
+        prominence=np.concatenate([alone.prominence, alone.prominence[:8]]),
+    )
+
+    result = clean_identities(in_sets(twice, [0] * 160 + [1] * 8), AUTO, seed=0)
+
+    assert {reason.outcome.value for reason in result.reasons} == {"kept"}
+    assert (result.identity == result.claims.identity).all()
+
+
+def test_two_claims_on_a_photo_that_end_in_one_class_ship_once(people, face_set) -> None:
+    who = people(20, seed=16)
+    alone = face_set([*crowd(who, 0, 20, 8), (3, who.faces(7, 1))])
+    faces = with_faces(alone, alone.embeddings[160:], [160], [5], [0.5])
+
+    result = clean_identities(faces, AUTO, seed=0)
+
+    assert names(result, [160, 161]) == ["belongs_to_other", "same_face_claimed_twice"]
+    assert result.identity[160:].tolist() == [7, -1]
 
 
 def test_photos_from_another_age_come_back_together(people, face_set) -> None:

@@ -57,6 +57,57 @@ def test_a_face_claimed_twice_stays_where_it_is_nearer(row: Row) -> None:
     assert fates(settled)[:2] == [("same_face_claimed_twice", None), ("main_cluster", "B")]
 
 
+def test_nobody_is_lost_because_two_identities_hold_the_same_photos(row: Row) -> None:
+    # Either would be left with one photo, and both would be held.
+    rows = [
+        row("1", "A", similarity=0.7),
+        row("2", "A", similarity=0.5),
+        row("1", "B", similarity=0.6),
+        row("2", "B", similarity=0.6),
+    ]
+    assert fates(settle(rows, NO_VERDICTS, 2)) == [
+        ("main_cluster", "A"),
+        ("main_cluster", "A"),
+        ("same_face_claimed_twice", None),
+        ("same_face_claimed_twice", None),
+    ]
+
+
+def test_what_a_held_identity_alone_has_is_held_and_the_rest_goes_to_others(row: Row) -> None:
+    rows = [
+        row("1", "A", similarity=0.7),
+        row("2", "A", similarity=0.5),
+        row("2", "B", similarity=0.6),
+        row("3", "B"),
+        row("4", "B"),
+    ]
+    assert fates(settle(rows, NO_VERDICTS, 2)) == [
+        ("single_photo", None),
+        ("same_face_claimed_twice", None),
+        *[("main_cluster", "B")] * 3,
+    ]
+    rows[1] = row("2", "A", similarity=0.65)
+    rows.pop()
+    assert fates(settle(rows, NO_VERDICTS, 2))[2:] == [
+        ("same_face_claimed_twice", None),
+        ("single_photo", None),
+    ]
+
+
+def test_copies_of_merged_identities_ship_once_when_asked(row: Row) -> None:
+    rows = [row("1", "A"), row("2", "A"), row("3", "B"), row("4", "B"), row("5", "C")]
+    verdicts = Verdicts(canonical={"B": "A"}, held={})
+    copies = [("4", "1"), ("3", "5")]
+    assert fates(settle(rows, verdicts, 1, copies)) == [
+        ("main_cluster", "A"),
+        ("main_cluster", "A"),
+        ("main_cluster", "A"),
+        ("near_duplicate", None),
+        ("main_cluster", "C"),
+    ]
+    assert fates(settle(rows, verdicts, 1)) == [("main_cluster", "A")] * 4 + [("main_cluster", "C")]
+
+
 def test_too_few_photos_are_held_and_a_merge_frees_them(row: Row) -> None:
     rows = [
         row("1", "A", Reason.SINGLE_PHOTO),
