@@ -67,17 +67,6 @@ def model_folder(model: str) -> str:
     return f"models/{model}"
 
 
-def list_models(storage: Storage, dataset: str | None = None) -> list[str]:
-    """Names of the models that are whole, of one data set or all, by name and number."""
-    found = []
-    for name in storage.names("models"):
-        match = _NAME.match(name)
-        whole = match is not None and storage.exists(f"{model_folder(name)}/{CARD}")
-        if match and whole and dataset in {None, match["dataset"]}:
-            found.append((match["dataset"], int(match["number"]), name))
-    return [name for _, _, name in sorted(found)]
-
-
 def next_model(storage: Storage, dataset: str) -> str:
     """The name that a data set's next model gets: folders of unfinished ones count as taken."""
     numbers = [

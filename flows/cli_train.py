@@ -118,6 +118,10 @@ def evaluate(
     identification: Annotated[
         bool, typer.Option("--identification", help="Search 1:N as well; photos by person.")
     ] = False,
+    all_pairs: Annotated[
+        bool,
+        typer.Option("--all-pairs", help="Every photo with every other as well; by person."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model pack on pairs of photos, or on .bin verification sets."""
@@ -137,6 +141,7 @@ def evaluate(
             workspace=workspace,
             flip=flip,
             identification=identification,
+            all_pairs=all_pairs,
         ),
     )
     answer(_data(result), result["lines"], as_json)

@@ -12,6 +12,7 @@ from typing import Any
 from cleaning.faces.pack import find_pack
 from facedata.models import model_folder, read_current
 from facedata.storage import Storage
+from flows.all_pairs import Compared, compare_all
 from flows.evaluation_set import EvaluationSet, Sight, open_set
 from flows.identify import Identified, identify
 from flows.job import pack_location
@@ -30,6 +31,7 @@ class Evaluated:
     images: int
     without_face: tuple[str, ...] = ()
     identified: Identified | None = None
+    compared: Compared | None = None
 
     def point(self, far: float) -> OperatingPoint | None:
         """The operating point at a rate that was asked for; None where it cannot be measured."""
@@ -41,6 +43,8 @@ class Evaluated:
         found = {**self.report.as_json(), "images": self.images, "without_face": missing}
         if self.identified is not None:
             found["identification"] = self.identified.as_json()
+        if self.compared is not None:
+            found["all_pairs"] = self.compared.as_json()
         return found
 
     def lines(self) -> list[str]:
@@ -51,7 +55,9 @@ class Evaluated:
                 f"{len(self.without_face)} of {self.images} photos without a face, first "
                 f"{self.without_face[0]}: their pairs count as not accepted"
             )
-        return found + (self.identified.lines() if self.identified else [])
+        for further in (self.identified, self.compared):
+            found += further.lines() if further else []
+        return found
 
 
 def evaluate_sets(
@@ -60,8 +66,9 @@ def evaluate_sets(
     false_accept_rate: float | None = None,
     *,
     identification: bool = False,
+    all_pairs: bool = False,
 ) -> list[Evaluated]:
-    """Measure a pack on every set, at the usual rates and the one given; 1:N too where asked for.
+    """Measure a pack on every set, at the usual rates and the one given; 1:N and N:N if asked for.
 
     Raises:
         RequestError: a set cannot be read, or a photo of it is missing.
@@ -78,6 +85,7 @@ def evaluate_sets(
                 images=seen.images,
                 without_face=seen.without_face,
                 identified=identify(seen) if identification else None,
+                compared=compare_all(seen) if all_pairs else None,
             )
         )
     return found
@@ -104,7 +112,8 @@ class EvaluateOptions:
 
     ``photos`` is for the CSVs among ``sets``; ``workspace`` is where model names are looked up and
     aligned faces are kept, without it they are forgotten. ``flip`` adds the mirrored face, as
-    published results do and cleaning does not; ``identification`` also searches 1:N.
+    published results do and cleaning does not; ``identification`` also searches 1:N, ``all_pairs``
+    compares every photo with every other.
     """
 
     sets: tuple[Path, ...]
@@ -112,6 +121,7 @@ class EvaluateOptions:
     workspace: str | None = None
     flip: bool = False
     identification: bool = False
+    all_pairs: bool = False
 
 
 def evaluate(model: str, options: EvaluateOptions) -> Answer:
@@ -126,7 +136,9 @@ def evaluate(model: str, options: EvaluateOptions) -> Answer:
         cache = workspace or Storage(stack.enter_context(tempfile.TemporaryDirectory()))
         folder = find_model(model, workspace)
         sight = Sight(folder, cache, flip=options.flip)
-        measured = evaluate_sets(sight, sets, identification=options.identification)
+        measured = evaluate_sets(
+            sight, sets, identification=options.identification, all_pairs=options.all_pairs
+        )
     return {
         "model": model,
         "folder": str(folder),

@@ -61,15 +61,6 @@ def vote(words: Mapping[str, str]) -> Verdict:
     return Verdict(word=word, voters=tuple(voters), is_tie=is_tie)
 
 
-def majority(answers: Sequence[PersonAnswer], overlap: int) -> str | None:
-    """Return the word with the most votes, ``None`` while fewer than ``overlap`` people answered.
-
-    ``answers`` are all rows about one question, in the order of the log.
-    """
-    votes = _complete(answers, overlap)
-    return vote({row.annotator: row.answer for row in votes}).word if votes else None
-
-
 def pair_decision(item: PairItem, batch: Batch, answers: Sequence[PersonAnswer]) -> Decision | None:
     """Return the decision about a pair, ``None`` while fewer than the batch's overlap answered.
 

@@ -20,6 +20,7 @@ from demo.web import plan_web, write_web
 from facedata.errors import ModelError, RequestError
 from facedata.storage import Storage
 from facedata.versions import Manifest
+from flows.all_pairs import compare_all
 from flows.evaluate import EvaluateOptions, evaluate, evaluate_sets, find_model
 from flows.evaluation_set import EvaluationSet, Sight, open_set
 from flows.held_out import check_held_out, version_faces
@@ -126,6 +127,27 @@ def test_everybody_is_searched_among_all(held: Path, workspace: Path) -> None:
     assert found["without_face"] == 0
     assert found["fnir_at_fpir"] == {}
     assert found["rank"]["1"]["rate"] <= found["rank"]["5"]["rate"]
+
+
+def test_every_photo_is_compared_with_every_other(held: Path, workspace: Path) -> None:
+    asked = EvaluateOptions(sets=(held / "pairs.csv",), workspace=str(workspace), all_pairs=True)
+
+    result = evaluate("demo", asked)
+
+    found = result["sets"][0]["all_pairs"]
+    seen = Sight(PACK, Storage(workspace)).look(open_set(held / "pairs.csv"))
+    assert found["faces"] == len(seen.people)
+    people = np.array(seen.people)
+    upper = np.triu(np.ones((len(people), len(people)), bool), 1)
+    same = people[:, None] == people[None]
+    assert found["genuine"] == np.sum(same & upper)
+    assert found["impostors"] == np.sum(~same & upper)
+    similarity = (seen.rows @ seen.rows.T)[~same & upper]
+    point = found["tar_at_far"]["0.01"]
+    assert point["false_accepts"] == np.sum(similarity > point["threshold"] + 1e-6) > 0
+    assert any(line.startswith(f"all pairs of {len(people)} photos") for line in result["lines"])
+    with pytest.raises(RequestError, match="all pairs need to know who is in a photo"):
+        compare_all(replace(seen, people=("",) * len(seen.people)))
 
 
 def test_people_with_one_photo_are_in_no_gallery(held: Path, workspace: Path) -> None:

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleaning.review.items import AuditItem, GridItem, PhotoView
+from cleaning.review.items import AuditItem, GridItem, PersonAnswer, PhotoView
 from cleaning.review.majority import (
-    majority,
     mixed_identities,
     pair_decision,
     photo_decisions,
@@ -16,6 +16,19 @@ from cleaning.review.majority import (
     vote,
 )
 from facedata.review import Decision, Kind, PhotoDecision
+
+
+@pytest.fixture(scope="module")
+def majority(pair_item, batch) -> Callable[[Sequence[PersonAnswer], int], str | None]:
+    """The word of the decision about a pair."""
+
+    def word(answers: Sequence[PersonAnswer], overlap: int) -> str | None:
+        item = pair_item("a", "b")
+        decision = pair_decision(item, batch(item, overlap=overlap), answers)
+        return decision.decision if decision else None
+
+    return word
+
 
 ballots = st.dictionaries(
     st.sampled_from(["Ana", "Ben", "Cem", "Dan", "Eva"]),
@@ -39,7 +52,9 @@ def view(image: str) -> PhotoView:
         (["same", "same", "different", "unsure"], "same"),
     ],
 )
-def test_most_votes_win_and_a_tie_is_unsure(says, words: list[str], expected: str) -> None:
+def test_most_votes_win_and_a_tie_is_unsure(
+    says, majority, words: list[str], expected: str
+) -> None:
     answers = [says(f"person {number}", word) for number, word in enumerate(words)]
     assert majority(answers, len(words)) == expected
     assert majority(answers, len(words) + 1) is None
@@ -47,7 +62,7 @@ def test_most_votes_win_and_a_tie_is_unsure(says, words: list[str], expected: st
 
 @given(ballots, st.integers(1, 5), st.randoms(use_true_random=False))
 def test_the_majority_is_what_the_votes_say_in_any_order(
-    says, ballot: dict[str, str], overlap: int, random: Any
+    says, majority, ballot: dict[str, str], overlap: int, random: Any
 ) -> None:
     answers = [says(name, word) for name, word in ballot.items()]
     random.shuffle(answers)
@@ -64,7 +79,7 @@ def test_the_majority_is_what_the_votes_say_in_any_order(
         )
 
 
-def test_the_latest_answer_of_a_person_counts_and_a_withdrawn_one_does_not(says) -> None:
+def test_the_latest_answer_of_a_person_counts_and_a_withdrawn_one_does_not(says, majority) -> None:
     answers = [
         says("Ana", "same", annotation="1"),
         says("Ben", "same", annotation="2"),
