@@ -15,7 +15,7 @@ from twisted.internet.base import ReactorBase
 from twisted.internet.interfaces import IResolutionReceiver
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from crawlers.addresses import is_public
+from crawlers.network.addresses import is_public
 from crawlers.sites import Sites
 
 SITES_SETTING = "WINNOW_SITES"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from crawlers.addresses import is_public
+from crawlers.network.addresses import is_public
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111"])
