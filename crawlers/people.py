@@ -1,52 +1,61 @@
-"""The identity list of a crawl: a CSV with an ``identity`` column and columns for start URLs."""
+"""The rows of an identity list, as a crawl of sites goes through them: whom, and where to start."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
-from crawlers.identity_name import normalise_identity
-from crawlers.sites import Site, template_columns
+from crawlers.identities.person import IdentityList
+from crawlers.identities.read_list import read_list
+from crawlers.sites import template_columns
 from facedata.errors import SourceError
+
+
+class StartingSite(Protocol):
+    """A site whose first page of a person follows from columns of the list."""
+
+    @property
+    def name(self) -> str:
+        """What the site is called in messages."""
+
+    @property
+    def start_url(self) -> str:
+        """With a placeholder such as ``{slug}`` for each column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPerson:
-    """One row of the list: the identity, and every column's text by name."""
+    """One row of the list: whose it is, and every column's text by name.
+
+    The cell ``identity`` differs from ``identity`` in rows of a person listed twice.
+    """
 
     identity: str
     columns: Mapping[str, str]
 
 
 def load_people(path: Path) -> list[ListedPerson]:
-    """Read an identity list, in file order.
-
-    One identity may have several rows, such as several pages on one site.
+    """Read an identity list; one person may have several rows, such as pages on one site.
 
     Raises:
-        SourceError: when the file is missing, no UTF-8 CSV, has no ``identity`` column or no
-            row, or when a row has no identity or too many cells; the message names the line.
+        SourceError: as :func:`crawlers.identities.read_list.read_list`.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            people = list(_people(csv.DictReader(stream, strict=True), path))
-    except OSError as error:
-        raise SourceError(
-            f"identity list {path} cannot be read ({error.strerror}); check the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SourceError(f"identity list {path} is not UTF-8; save it as UTF-8 CSV") from error
-    except csv.Error as error:
-        raise SourceError(f"identity list {path} is not a CSV file: {error}") from error
-    if not people:
-        raise SourceError(f"identity list {path} has no row below its header; list the people")
-    return people
+    return rows_of(read_list(path))
 
 
-def start_url(site: Site, person: ListedPerson, where: Path) -> str | None:
+def rows_of(listed: IdentityList) -> list[ListedPerson]:
+    """The rows of each person of a list, in the order of the list."""
+    return [
+        ListedPerson(identity=person.identity, columns=row)
+        for person in listed.people
+        for row in person.rows
+    ]
+
+
+def start_url(site: StartingSite, person: ListedPerson, where: Path) -> str | None:
     """Return the person's start URL on a site, or ``None`` when a cell that it needs is empty.
 
     Cells are percent-encoded whole, so that no name changes the shape of the URL.
@@ -63,21 +72,3 @@ def start_url(site: Site, person: ListedPerson, where: Path) -> str | None:
             )
     cells = {name: quote(person.columns[name], safe="") for name in names}
     return site.start_url.format_map(cells) if all(cells.values()) else None
-
-
-def _people(reader: csv.DictReader[str], path: Path) -> Iterator[ListedPerson]:
-    header = [name.strip() for name in reader.fieldnames or []]
-    if "identity" not in header:
-        raise SourceError(
-            f"identity list {path} has no column 'identity'; its columns are {header}"
-        )
-    if len(set(header)) < len(header):
-        raise SourceError(f"identity list {path} has two columns of one name: {header}; rename one")
-    reader.fieldnames = header
-    for row in reader:
-        where = f"{path}:{reader.line_num}"
-        if None in row:
-            raise SourceError(f"{where}: more cells than the header has columns; quote the commas")
-        columns = {name: (text or "").strip() for name, text in row.items()}
-        identity = normalise_identity(columns["identity"], where=where)
-        yield ListedPerson(identity=identity, columns={**columns, "identity": identity})
