@@ -1,10 +1,25 @@
-"""What a spider reads out of one page: images with the rights they carry, and what to ask next."""
+"""What a spider is given of one page, and what it reads out of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from crawlers.causes import Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedPage:
+    """A page as it was fetched with success.
+
+    ``url`` is where it was found, after redirects; ``headers`` have lower-case names.
+    ``robots_name`` is the crawler's name, for orders that a page gives to one crawler alone.
+    """
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    robots_name: str = "Winnow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +62,11 @@ class PageContent:
     cause: Cause | None = None
     detail: str | None = None
     retry_after_s: float | None = None
+
+
+def unique_images(images: Iterable[FoundImage]) -> tuple[FoundImage, ...]:
+    """Return each URL's first image, in order."""
+    by_url: dict[str, FoundImage] = {}
+    for image in images:
+        by_url.setdefault(image.url, image)
+    return tuple(by_url.values())

@@ -62,7 +62,7 @@ def test_hosts_are_matched_whole(tmp_path: Path, url: str, allowed: bool) -> Non
         ({"max_page": 3}, "unknown key sites.0.max_page"),
         ({"max_pages": 0}, "sites.0.max_pages = 0: Input should be greater than or equal to 1"),
         ({"max_pages": "many"}, "sites.0.max_pages = 'many'"),
-        ({"images": {"css": "img["}}, "key sites.0.images.attribute is missing"),
+        ({"images": {"css": "img["}}, "sites.0.images.0 = {'css': 'img['}: selector cannot be"),
         ({"images": {"css": "img[", "attribute": "src"}}, "selector cannot be read"),
         ({"images": {"xpath": "//img[", "attribute": "src"}}, "selector cannot be read"),
         ({"images": {"attribute": "src"}}, "give either css or xpath"),

@@ -1,0 +1,106 @@
+"""A site that answers in JSON, page by page, described in YAML.
+
+.. code-block:: yaml
+
+    - name: stock
+      spider: jsonapi
+      start_url: https://api.example.org/search?q={identity}&per_page=30
+      allowed_hosts: [api.example.org, images.example.org]
+      items: results[*]                      # JMESPath: where the images of an answer are
+      image: urls.full                       # within an item: an address, or a list of them
+      page: links.html
+      rights: {licence: license.name, licence_url: license.url, author: user.name}
+      next_page: {path: paging.next}         # or {path: paging.cursor, parameter: cursor},
+                                             # or {pattern: "?page={n}"}
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self, TypeAlias
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from crawlers.spiders.paging import LINKED, NUMBERED, NumberedPages, way_of
+from crawlers.spiders.site_rules import Model, SiteRules, check_template
+
+
+def _checked_path(value: str) -> str:
+    try:
+        jmespath.compile(value)
+    except JMESPathError as error:
+        raise ValueError(f"is no JMESPath ({' '.join(str(error).split())})") from error
+    return value
+
+
+JsonPath = Annotated[
+    str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_checked_path)
+]
+"""An expression of https://jmespath.org, such as ``results[*].urls.full``."""
+
+
+class JsonNextPage(Model):
+    """The next page by what the answer says: its address, or a value for a query parameter."""
+
+    path: JsonPath
+    parameter: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+
+
+class JsonRights(Model):
+    """Where an item says its terms."""
+
+    licence: JsonPath | None = None
+    licence_url: JsonPath | None = None
+    author: JsonPath | None = None
+    attribution: JsonPath | None = None
+
+
+NextPage: TypeAlias = Annotated[
+    Annotated[NumberedPages, Tag(NUMBERED)] | Annotated[JsonNextPage, Tag(LINKED)],
+    Discriminator(way_of),
+]
+
+
+class JsonApiSite(SiteRules):
+    """One site that answers in JSON."""
+
+    spider: Literal["jsonapi"] = "jsonapi"
+    start_url: str
+    items: JsonPath
+    image: Annotated[tuple[JsonPath, ...], Field(min_length=1, strict=False)]
+    """One path or several; the first that gives anything counts."""
+    page: JsonPath | None = None
+    rights: JsonRights = JsonRights()
+    next_page: NextPage | None = None
+    terms_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")] | None = None
+    """Where the owner allows programs to use the interface: then robots.txt, which speaks to
+    crawlers of pages, is not asked about it. Images obey it all the same."""
+
+    @field_validator("image", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("start_url")
+    @classmethod
+    def _start_url_is_a_template(cls, value: str) -> str:
+        return check_template(value)
+
+    @model_validator(mode="after")
+    def _start_is_allowed(self) -> Self:
+        self.check_start(self.start_url, "start_url")
+        return self
+
+    def is_api(self, url: str) -> bool:
+        """Say whether ``url`` is a call of the interface, whose terms are known."""
+        address = self.start_url.partition("?")[0].partition("{")[0]
+        return self.terms_url is not None and url.startswith(address)
