@@ -13,6 +13,7 @@ from cleaning.faces.config import FacesConfig
 from cleaning.review.pairs_csv import Reading
 from cleaning.stages import inter as inter_stage
 from cleaning.stages import intra as intra_stage
+from cleaning.stages.copies import CopyPair
 from cleaning.stages.crops import CropReader
 from cleaning.stages.embeddings import embed_partition
 from cleaning.stages.faces import measure_partition as measure_faces
@@ -182,6 +183,7 @@ def inter(build: Build, intra: StageResult) -> StageResult:
         measured=build.measured,
         options=build.job.recipe.inter,
         seed=build.job.recipe.seed,
+        copies=build.job.storage().read_records(intra.path(intra_stage.COPIES), CopyPair),
     )
     return inter_stage.find_candidates(build.job.storage(), given)
 

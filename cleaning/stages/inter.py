@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Sequence, Set
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -13,17 +15,18 @@ from numpy.typing import NDArray
 from cleaning.identity.calibrate_merge import calibrate_merge
 from cleaning.identity.join import minimum_cross_class
 from cleaning.identity.join_pairs import CrossClassPairs
+from cleaning.stages.copies import CopyPair
 from cleaning.stages.measured import Measured
 from cleaning.stages.photo_decisions import Judged
 from cleaning.stages.settle import hopeful_identity
 from facedata.options import InterOptions
 from facedata.records import LedgerRow, to_parquet
-from facedata.review import PENDING, CandidateRow, PairEvidence
+from facedata.review import PENDING, CandidateRow, Pair, PairEvidence
 from facedata.stages import StageOutput, StageResult, run_stage, stage_key
 from facedata.storage import Storage
 
 STAGE = "inter"
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 CANDIDATES = "candidates.parquet"
 EVIDENCE = "evidence.parquet"
 SEEN = "photo_decisions_seen"
@@ -34,7 +37,8 @@ SEEN = "photo_decisions_seen"
 class InterInput:
     """What the inter-class stage looks at; ``seed`` draws the calibration's sample.
 
-    ``judged`` is the intra-class ledger after people's decisions about photos.
+    ``judged`` is the intra-class ledger after people's decisions about photos, ``copies`` the
+    photos that are one picture.
     """
 
     intra: StageResult
@@ -42,16 +46,20 @@ class InterInput:
     measured: Measured
     options: InterOptions
     seed: int
+    copies: Sequence[CopyPair] = ()
 
 
 def find_candidates(storage: Storage, given: InterInput) -> StageResult:
     """Find the merge candidates among the main clusters, or return the stored result.
 
     Single photos that are held for want of evidence take part: the identity they may be merged
-    into is that evidence. ``evidence.parquet`` holds what was measured, row-aligned with the
-    candidates. The fact ``threshold`` is the similarity used; ``calibration`` what it was
-    calibrated on, null when the recipe gives a number; ``photo_decisions_seen`` how much of the
-    log a later step must look at to see the same photos.
+    into is that evidence. Two identities that ship one face, of the same photo or of copies of it,
+    are a candidate at any threshold.
+
+    ``evidence.parquet`` holds what was measured, row-aligned with the candidates. The fact
+    ``threshold`` is the similarity used; ``calibration`` what it was calibrated on, null when the
+    recipe gives a number; ``photo_decisions_seen`` how much of the log a later step must look at
+    to see the same photos.
     """
     settings = {**given.options.model_dump(mode="json", exclude={"pending"}), "seed": given.seed}
     inputs = {"intra": given.intra.digest, "changes": given.judged.changes}
@@ -63,6 +71,7 @@ def _find(given: InterInput) -> StageOutput:
     members = _members(given.judged.rows, given.measured)
     threshold, calibration = _threshold(members, given)
     evidence = _evidence(members, threshold) if members.face_ids else []
+    evidence += _sharing_a_face(members, given.copies, {row.pair for row in evidence})
     return StageOutput(
         files={
             CANDIDATES: to_parquet(CandidateRow, map(_candidate, evidence)),
@@ -81,6 +90,16 @@ class _Members:
     face_ids: list[str]
     embeddings: NDArray[np.float16]
     identity: NDArray[np.int64]
+
+    def only(self, identities: Sequence[int]) -> _Members:
+        """The faces of some identities."""
+        rows = np.flatnonzero(np.isin(self.identity, identities))
+        return _Members(
+            names=self.names,
+            face_ids=[self.face_ids[row] for row in rows],
+            embeddings=self.embeddings[rows],
+            identity=self.identity[rows],
+        )
 
 
 def _members(rows: Sequence[LedgerRow], measured: Measured) -> _Members:
@@ -143,6 +162,28 @@ def _evidence(members: _Members, threshold: float) -> list[PairEvidence]:
         )
         for a, b, similarity, face_a, face_b, centroid, close in columns
     ]
+
+
+def _sharing_a_face(
+    members: _Members, copies: Sequence[CopyPair], known: Set[Pair]
+) -> list[PairEvidence]:
+    """What is measured between identities that ship one face and are not known; nearest first."""
+    owners: dict[str, set[int]] = defaultdict(set)
+    for face_id, identity in zip(members.face_ids, members.identity.tolist(), strict=True):
+        owners[face_id].add(identity)
+    pairs = {pair for shared in owners.values() for pair in combinations(sorted(shared), 2)}
+    for copy in copies:
+        both = product(owners.get(copy.face_a, ()), owners.get(copy.face_b, ()))
+        pairs |= {(min(pair), max(pair)) for pair in both if pair[0] != pair[1]}
+    new = [
+        pair
+        for pair in sorted(pairs)
+        if (members.names[pair[0]], members.names[pair[1]]) not in known
+    ]
+    found = [row for pair in new for row in _evidence(members.only(pair), -1.0)]
+    # Below the threshold, or they would be known.
+    apart = [replace(row, close_pairs=0) for row in found]
+    return sorted(apart, key=lambda row: (-row.max_similarity, row.pair))
 
 
 def _centroid_similarity(members: _Members, pairs: CrossClassPairs) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 from cleaning.identity.config import IntraConfig
 from cleaning.identity.faceset import FaceSet, IntArray
 from cleaning.identity.intra import IntraResult, clean_identities
-from cleaning.stages.copies import Copies, find_copies
+from cleaning.stages.copies import Copies, CopyPair, find_copies
 from cleaning.stages.crops import CropReader
 from cleaning.stages.measured import Measured
 from facedata.ledger import Reason, count_outcomes, count_reasons
@@ -22,6 +22,7 @@ from facedata.storage import Storage
 STAGE = "intra"
 STAGE_VERSION = 2
 LEDGER = "ledger.parquet"
+COPIES = "copies.parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +39,10 @@ class IntraInput:
 def clean(storage: Storage, given: IntraInput) -> StageResult:
     """Judge every image, or return the stored judgement.
 
-    The file is the ledger as far as it is known now, row-aligned with the images; people's
-    decisions come later. The fact ``calibration`` holds thresholds and their evidence,
-    ``held`` the identities held and why, ``copies`` the duplicate photos found.
+    ``ledger.parquet`` is the ledger as far as it is known now, row-aligned with the images;
+    people's decisions come later. ``copies.parquet`` lists the photos that are one picture. The
+    fact ``calibration`` holds thresholds and their evidence, ``held`` the identities held and
+    why, ``copies`` the duplicate photos found.
     """
     options = given.recipe.intra
     settings = {
@@ -65,7 +67,10 @@ def _clean(storage: Storage, given: IntraInput) -> StageOutput:
     rows = _ledger(given, claims, result)
     held = zip(result.classes.identity, result.classes.held, strict=True)
     return StageOutput(
-        files={LEDGER: to_parquet(LedgerRow, rows)},
+        files={
+            LEDGER: to_parquet(LedgerRow, rows),
+            COPIES: to_parquet(CopyPair, copies.pairs),
+        },
         counts={"images": len(rows), **count_outcomes(rows), **count_reasons(rows)},
         facts={
             "calibration": {**asdict(result.calibration), "rounds": result.rounds},

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cleaning.stages.copies import CopyPair
 from cleaning.stages.inter import CANDIDATES, EVIDENCE, SEEN, InterInput, find_candidates
 from cleaning.stages.measured import Measured
 from cleaning.stages.photo_decisions import Judged, judge
@@ -78,6 +79,37 @@ def test_confirmed_photos_of_a_held_identity_take_part(
     assert [row.photos_b for row in evidence] == [2, 1, 1]
     assert [row.close_pairs for row in evidence] == [4, 1, 1]
     assert result.facts[SEEN] == 2
+
+
+def test_identities_that_ship_one_face_are_candidates_at_any_threshold(
+    tmp_path: Path, row: Any, faces: Any
+) -> None:
+    storage = Storage(tmp_path)
+    # B claims the photo a1 too, and c1 is a copy of b2.
+    shown = [row("a1", "A"), row("a2", "A"), row("a1", "B"), row("b1", "B"), row("b2", "B")]
+    shown += [row("c1", "C"), row("c2", "C")]
+    copies = [
+        CopyPair(image_a="b2", image_b="c1", face_a="b2-0", face_b="c1-0"),
+        # The copies agree in a face that C does not ship.
+        CopyPair(image_a="a2", image_b="c2", face_a="a2-0", face_b="c2-1"),
+    ]
+    options = InterOptions(threshold=1.0)
+    given = InterInput(
+        intra=INTRA,
+        judged=judge(shown, [], faces),
+        measured=faces,
+        options=options,
+        seed=0,
+        copies=copies,
+    )
+    result = find_candidates(storage, given)
+    evidence = storage.read_records(result.path(EVIDENCE), PairEvidence)
+    assert [row.pair for row in evidence] == [("A", "B"), ("B", "C")]
+    assert (evidence[0].face_a, evidence[0].face_b) == ("a1-0", "a1-0")
+    assert [row.photos_b for row in evidence] == [3, 2]
+    # a1–c2, the nearest of B and C.
+    assert evidence[1].max_similarity == pytest.approx(0.6, abs=1e-3)
+    assert result.counts == {"candidates": 2}
 
 
 def test_it_runs_again_only_for_decisions_that_changed_something(
