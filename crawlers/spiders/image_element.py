@@ -22,7 +22,7 @@ _SRCSETS = ("srcset", "data-srcset", "data-lazy-srcset", "data-original-set")
 _PLAIN = {"a": "href", "area": "href", "link": "href", "meta": "content", "video": "poster"}
 _NOSCRIPT = (
     "./noscript//img | ./following-sibling::*[1][self::noscript]//img"
-    " | ./parent::picture/following-sibling::*[1][self::noscript]//img"
+    " | ./ancestor::picture[1]/following-sibling::*[1][self::noscript]//img"
 )
 
 
@@ -49,14 +49,16 @@ def _of_image(element: Selector) -> str | None:
     best = largest(_candidates(element))
     if best is not None:
         return best.url
-    image = element.xpath("./img")[0] if element.xpath("./img") else element
+    image = next(iter(element.xpath("self::picture//img")), element)
     link = _lazy(image) or _usable(image.attrib.get("src"))
     return link or next(filter(None, map(_of_hidden, element.xpath(_NOSCRIPT))), None)
 
 
 def _candidates(element: Selector) -> Iterator[Candidate]:
     """Yield the candidates of an image and of the ``<picture>`` around it, the image's own last."""
-    for source in element.xpath("./source | ./img | ./parent::picture/source | ."):
+    # The parser does not know that <source> is empty: what follows it lies inside it.
+    around = "self::picture//source | self::picture//img | ancestor::picture[1]//source | ."
+    for source in element.xpath(around):
         for name in _SRCSETS:
             yield from parse_srcset(source.attrib.get(name, ""))
 
