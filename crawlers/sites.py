@@ -33,7 +33,7 @@ from pydantic import (
 from crawlers.spiders.gallery_site import GallerySite
 from crawlers.spiders.json_api_site import JsonApiSite
 from crawlers.spiders.paging import LINKED, NUMBERED
-from crawlers.spiders.site_rules import Model, template_columns
+from crawlers.spiders.site_keys import Model, template_columns
 from crawlers.spiders.url_list_site import UrlListSite
 from crawlers.spiders.wikimedia_site import WikimediaSite
 from facedata.errors import SourceError

@@ -16,6 +16,11 @@ class Validators:
     last_modified: str | None = None
 
 
+def _no_api(url: str) -> bool:
+    del url
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchRules:
     """How one site is treated; times in seconds.
@@ -23,7 +28,8 @@ class FetchRules:
     ``delay_s`` is the least time between two requests to one host, ``concurrency`` how many may
     be under way there at once. ``allows`` says whether a URL, also a redirect's target, may be
     asked for; ``allow_private`` whether this host name and port may have an address that is not
-    public.
+    public. ``is_api`` says that a URL is a call of an interface made for programs, which its owner
+    allows elsewhere: robots.txt, which speaks to crawlers of pages, is not asked about it.
     """
 
     allows: Callable[[str], bool]
@@ -33,6 +39,7 @@ class FetchRules:
     timeout_s: float = 30.0
     retries: int = 2
     max_redirects: int = 5
+    is_api: Callable[[str], bool] = _no_api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

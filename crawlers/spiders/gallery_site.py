@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from crawlers.spiders.paging import LINKED, NUMBERED, NumberedPages, way_of
-from crawlers.spiders.site_rules import Model, SiteRules, check_template
+from crawlers.spiders.site_keys import Model, SiteKeys, check_template
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
@@ -80,7 +80,7 @@ NextPage: TypeAlias = Annotated[
 ]
 
 
-class GallerySite(SiteRules):
+class GallerySite(SiteKeys):
     """One site of listing pages."""
 
     spider: Literal["gallery"] = "gallery"

@@ -31,7 +31,7 @@ from pydantic import (
 )
 
 from crawlers.spiders.paging import LINKED, NUMBERED, NumberedPages, way_of
-from crawlers.spiders.site_rules import Model, SiteRules, check_template
+from crawlers.spiders.site_keys import Model, SiteKeys, check_template
 
 
 def _checked_path(value: str) -> str:
@@ -70,7 +70,7 @@ NextPage: TypeAlias = Annotated[
 ]
 
 
-class JsonApiSite(SiteRules):
+class JsonApiSite(SiteKeys):
     """One site that answers in JSON."""
 
     spider: Literal["jsonapi"] = "jsonapi"

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from crawlers.spiders.site_rules import Model
+from crawlers.spiders.site_keys import Model
 
 NUMBERED, LINKED = "(by number)", "(by link)"
 """Tags of the two ways to say where the next page is."""

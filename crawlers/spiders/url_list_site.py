@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from crawlers.spiders.site_rules import SiteRules, entry_matches, host_and_port, is_host_entry
+from crawlers.spiders.site_keys import SiteKeys, entry_matches, host_and_port, is_host_entry
 
 
-class UrlListSite(SiteRules):
+class UrlListSite(SiteKeys):
     """Images by address, on any public host; ``private_hosts`` may have other addresses."""
 
     spider: Literal["urllist"] = "urllist"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from crawlers.spiders.site_rules import SiteRules
+from crawlers.spiders.site_keys import SiteKeys
 from crawlers.spiders.wikimedia_calls import Apis, entity_call
 
 _IMAGE_HOST = "upload.wikimedia.org"
@@ -23,7 +23,7 @@ WIKIDATA_URL = "https://www.wikidata.org/w/api.php"
 COMMONS_URL = "https://commons.wikimedia.org/w/api.php"
 
 
-class WikimediaSite(SiteRules):
+class WikimediaSite(SiteKeys):
     """Photos of a person: the item's image, its Commons category, and files that depict it."""
 
     spider: Literal["wikimedia"] = "wikimedia"

@@ -21,7 +21,7 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class SiteRules(Model):
+class SiteKeys(Model):
     """The keys that all kinds of site share; times in seconds, sizes in bytes.
 
     A host without a port stands for ports 80 and 443, ``*.`` for all names below.
@@ -78,6 +78,7 @@ class SiteRules(Model):
         return FetchRules(
             allows=self.allows,
             allow_private=self.allows_private,
+            is_api=self.is_api,
             delay_s=self.delay_s * partitions,
             concurrency=max(1, self.concurrency // partitions),
             timeout_s=self.timeout_s,
