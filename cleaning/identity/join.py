@@ -62,9 +62,7 @@ class _Job:
         return range(0, len(self.order), self.block * _STRIPE_BLOCKS)
 
     def rows(self, start: int, stop: int) -> Float32:
-        block = self.embeddings[self.order[start:stop]].astype(np.float32)
-        on_grid: Float32 = np.rint(block * _GRID) / _GRID
-        return on_grid
+        return on_grid(self.embeddings[self.order[start:stop]])
 
 
 def minimum_cross_class(
@@ -121,6 +119,20 @@ def close_pairs(
 def _job(
     embeddings: Embeddings, identity: Int64, threshold: float, *, block: int, screen: Screen | None
 ) -> _Job:
+    check_faces(embeddings, identity, threshold)
+    order = np.argsort(identity, kind="stable")
+    return _Job(
+        embeddings=embeddings,
+        order=order,
+        sorted_identity=identity[order],
+        threshold=threshold,
+        screen=int8_screen(embeddings.shape[1]) if screen is None else screen,
+        block=block,
+    )
+
+
+def check_faces(embeddings: Embeddings, identity: Int64, threshold: float) -> None:
+    """Refuse what cannot be joined, with the errors of ``minimum_cross_class``."""
     if embeddings.ndim != 2 or identity.shape != embeddings.shape[:1]:
         raise RequestError(
             f"exact join: embeddings {embeddings.shape} and identity {identity.shape} do not fit: "
@@ -133,15 +145,12 @@ def _job(
     if not -1 <= threshold <= 1:
         raise RequestError(f"exact join: threshold is {threshold}: give a similarity in [-1, 1]")
     _check_unit(embeddings)
-    order = np.argsort(identity, kind="stable")
-    return _Job(
-        embeddings=embeddings,
-        order=order,
-        sorted_identity=identity[order],
-        threshold=threshold,
-        screen=int8_screen(embeddings.shape[1]) if screen is None else screen,
-        block=block,
-    )
+
+
+def on_grid(embeddings: Embeddings) -> Float32:
+    """Rows (n, d) with every component rounded to a multiple of 2⁻²⁶, as similarity is defined."""
+    rounded: Float32 = np.rint(embeddings.astype(np.float32) * _GRID) / _GRID
+    return rounded
 
 
 def _check_unit(embeddings: Embeddings) -> None:
@@ -174,7 +183,7 @@ def _tiles(job: _Job, start: int) -> Iterator[FacePairs]:
         # different identities once.
         cross = job.sorted_identity[start + left] < job.sorted_identity[column_start + right]
         left, right = left[cross], right[cross]
-        similarity = _similarities(rows, columns, left, right)
+        similarity = exact_similarities(rows, columns, left, right)
         close = similarity >= job.threshold
         yield FacePairs(
             face_a=job.order[start + left[close]],
@@ -183,8 +192,11 @@ def _tiles(job: _Job, start: int) -> Iterator[FacePairs]:
         )
 
 
-def _similarities(rows: Float32, columns: Float32, left: Int64, right: Int64) -> Float64:
-    """The exact similarity of each pair; both ways give the same bits (see the module's head)."""
+def exact_similarities(rows: Float32, columns: Float32, left: Int64, right: Int64) -> Float64:
+    """The exact similarity of pairs of rows that are on the grid.
+
+    Both ways give the same bits (see the module's head).
+    """
     if len(left) > len(rows) * len(columns) * _DENSE_SHARE:
         product: Float64 = rows.astype(np.float64) @ columns.astype(np.float64).T
         return product[left, right]
