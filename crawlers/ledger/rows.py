@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from crawlers.causes import Cause
 from crawlers.network.answer import Validators
-from crawlers.spiders.page_content import Rights
+from crawlers.spiders.page_content import PageContent, Rights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,9 @@ class Claim:
 class Pending:
     """A URL that must be asked for now, for all who claim it.
 
-    ``site`` is that of the first claim, whose rules hold. ``number`` names it in the ledger.
+    ``site`` and ``page_url`` are of one of the claims, whose rules hold. ``number`` names it in
+    the ledger; ``host`` is the URL's host with its port, when it gives one, in small letters.
+    ``postponed`` counts how often its page asked for more time.
     """
 
     number: int
@@ -42,6 +46,8 @@ class Pending:
     is_page: bool
     page_url: str | None = None
     validators: Validators = field(default_factory=Validators)
+    host: str = ""
+    postponed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,57 @@ class Outcome:
     is_unchanged: bool = False
     sha256: str | None = None
     size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a :class:`Pending`; ``content`` is what was read out of a page."""
+
+    pending: Pending
+    outcome: Outcome
+    content: PageContent | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlRules:
+    """What decides about claims before anybody is asked, and who reads the answers.
+
+    ``refusal`` says why a claim may not be asked for, null when it may; it is a function of the
+    claim alone. ``digest`` is of everything it depends on (sites, listed people, licences): when
+    it is not that of the last run, all claims are judged again. ``spiders`` are the kinds of
+    spider by site, of every site that ``refusal`` lets pass.
+    """
+
+    refusal: Callable[[Claim], Cause | None]
+    digest: str
+    spiders: Mapping[str, str]
+    spider_version: str
+
+
+class ClaimState(StrEnum):
+    """How far a claim is; each is in exactly one state."""
+
+    PENDING = "pending"
+    STORED = "stored"
+    """The image's bytes are stored, or the page was read."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimAccount:
+    """What became of one claim; ``cause`` is null unless it failed.
+
+    ``sha256`` (hex) is of the stored bytes. A claim that is pending because its image is asked
+    for once more has those stored before.
+    """
+
+    identity: str
+    site: str
+    url: str
+    is_page: bool
+    state: ClaimState
+    cause: Cause | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,265 @@
+"""Taking up claims: new URLs become pending, and what is known already counts at once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from itertools import islice
+from urllib.parse import urlsplit
+
+from crawlers.ledger.rows import Claim, CrawlRules
+from crawlers.ledger.schema import IS_CLAIMED, PENDING, UNWANTED
+from crawlers.ledger.text import storable
+from crawlers.spiders.page_content import FoundImage, PageContent, Rights
+
+CHUNK = 5_000
+"""Claims that are in memory at a time."""
+
+_INCOMING = """
+CREATE TEMP TABLE IF NOT EXISTS incoming (
+    number INTEGER, host TEXT, url TEXT, scope TEXT, is_page INTEGER,
+    identity TEXT, site TEXT, page_url TEXT, page_number INTEGER,
+    licence TEXT, licence_url TEXT, author TEXT, attribution TEXT, cause TEXT
+)
+"""
+_PUT_INCOMING = "INSERT INTO incoming VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_HOSTS = """
+INSERT INTO hosts (name) SELECT DISTINCT host FROM incoming WHERE true ON CONFLICT DO NOTHING
+"""
+_PUT_URLS = f"""
+INSERT INTO urls (url, scope, is_page, host, outcome)
+SELECT i.url, i.scope, i.is_page, h.number, iif(i.cause IS NULL, '{PENDING}', '{UNWANTED}')
+FROM incoming AS i CROSS JOIN hosts AS h ON h.name = i.host WHERE true ORDER BY i.rowid
+ON CONFLICT DO NOTHING
+"""
+_FIND_URLS = """
+UPDATE incoming SET number = (
+    SELECT u.number FROM urls AS u WHERE u.url = incoming.url AND u.scope = incoming.scope
+)
+"""
+_WAKE_URLS = f"""
+UPDATE urls SET outcome = '{PENDING}' WHERE outcome = '{UNWANTED}'
+    AND number IN (SELECT number FROM incoming WHERE cause IS NULL)
+"""
+# What may be asked for goes before what was refused, and the shorter way to a page before the
+# longer one, so that the order in which pages are read does not decide what is found.
+_PUT_CLAIMS = """
+INSERT INTO claims SELECT number, identity, site, page_url, page_number,
+    licence, licence_url, author, attribution, cause
+FROM incoming WHERE is_page = ? ORDER BY rowid
+ON CONFLICT DO UPDATE SET
+    site = excluded.site, page_url = excluded.page_url, page_number = excluded.page_number,
+    licence = excluded.licence, licence_url = excluded.licence_url,
+    author = excluded.author, attribution = excluded.attribution, cause = excluded.cause
+WHERE excluded.cause IS NULL
+    AND (claims.cause IS NOT NULL OR excluded.page_number < claims.page_number)
+"""
+_CLAIM_COLUMNS = """u.url, c.identity, c.site, c.page_url, c.page_number,
+    c.licence, c.licence_url, c.author, c.attribution"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ReadPage:
+    """A page whose content is known, as one identity claims it."""
+
+    url: str
+    content: PageContent
+    identity: str
+    site: str
+    page_number: int
+
+
+class ClaimIntake:
+    """Writes claims with the ledger's connection; the caller begins and ends transactions."""
+
+    def __init__(self, connection: sqlite3.Connection, rules: CrawlRules) -> None:
+        self._connection = connection
+        self._rules = rules
+        connection.execute(_INCOMING)
+
+    def take(self, claims: Iterable[Claim]) -> None:
+        """Take up claims, and what follows from pages among them that were read before."""
+        read_before: list[tuple[int, str]] = []
+        given = iter(claims)
+        while chunk := list(islice(given, CHUNK)):
+            read_before += self._put(chunk)
+        while read_before:
+            pages, read_before = read_before, []
+            following = self._claims_on(pages)
+            while chunk := list(islice(following, CHUNK)):
+                read_before += self._put(chunk)
+
+    def follow(self, number: int, content: PageContent) -> None:
+        """Keep what a page holds, and take up what follows from it for all who claim the page."""
+        row = (number, _content_text(content))
+        self._connection.execute("INSERT OR REPLACE INTO pages VALUES (?, ?)", row)
+        query = "SELECT identity FROM claims WHERE url = ? AND cause IS NULL"
+        identities = self._connection.execute(query, (number,)).fetchall()
+        self.take(self._claims_on([(number, identity) for (identity,) in identities]))
+
+    def judge_chunk(self, after: tuple[int, str]) -> tuple[int, str] | None:
+        """Judge the claims behind the key ``after`` again; return the last one's key, if any."""
+        query = f"""
+            SELECT c.url, c.cause, {_CLAIM_COLUMNS} FROM claims AS c
+            CROSS JOIN urls AS u ON u.number = c.url
+            WHERE (c.url, c.identity) > (?, ?) ORDER BY c.url, c.identity LIMIT {CHUNK}
+        """
+        rows = self._connection.execute(query, after).fetchall()
+        if not rows:
+            return None
+        changed = []
+        for number, old, *columns in rows:
+            claim = _claim(columns)
+            cause = self._rules.refusal(claim)
+            if cause != old:
+                changed.append((cause, number, claim.identity))
+        self._apply(changed)
+        number, _, _, identity, *_ = rows[-1]
+        return number, identity
+
+    def follow_chunk(self, after: tuple[int, str]) -> tuple[int, str] | None:
+        """Take up again what follows from the pages claimed behind the key ``after``."""
+        query = f"""
+            SELECT c.url, c.identity FROM claims AS c CROSS JOIN pages AS p ON p.url = c.url
+            WHERE (c.url, c.identity) > (?, ?) AND c.cause IS NULL
+            ORDER BY c.url, c.identity LIMIT {CHUNK // 50}
+        """
+        keys = self._connection.execute(query, after).fetchall()
+        self.take(self._claims_on(keys))
+        return keys[-1] if keys else None
+
+    def _apply(self, changed: Sequence[tuple[str | None, int, str]]) -> None:
+        """Write new judgements; URLs wake up, or are no longer asked for."""
+        run = self._connection.executemany
+        accepted = [(number,) for cause, number, _ in changed if cause is None]
+        wake = f"UPDATE urls SET outcome = '{PENDING}' WHERE number = ? AND outcome = '{UNWANTED}'"
+        run(wake, accepted)
+        run("UPDATE claims SET cause = ? WHERE url = ? AND identity = ?", changed)
+        refused = [(number,) for cause, number, _ in changed if cause is not None]
+        drop = f"""UPDATE urls SET outcome = '{UNWANTED}'
+            WHERE number = ? AND outcome = '{PENDING}' AND NOT {IS_CLAIMED}"""
+        run(drop, refused)
+
+    def _put(self, claims: Sequence[Claim]) -> list[tuple[int, str]]:
+        """Write claims; return those that are new, on pages that were read before."""
+        run = self._connection.execute
+        run("DELETE FROM incoming")
+        self._connection.executemany(_PUT_INCOMING, (self._row(claim) for claim in claims))
+        for statement in (_PUT_HOSTS, _PUT_URLS, _FIND_URLS, _WAKE_URLS):
+            run(statement)
+        run(_PUT_CLAIMS, (0,))
+        changed = run(f"{_PUT_CLAIMS} RETURNING url, identity, cause", (1,)).fetchall()
+        known = "SELECT 1 FROM pages WHERE url = ?"
+        return [
+            (number, identity)
+            for number, identity, cause in changed
+            if cause is None and run(known, (number,)).fetchone()
+        ]
+
+    def _row(self, claim: Claim) -> tuple[object, ...]:
+        cause = self._rules.refusal(claim)
+        return storable(
+            (
+                host_of(claim.url),
+                claim.url,
+                claim.site if claim.is_page else "",
+                claim.is_page,
+                claim.identity,
+                claim.site,
+                claim.page_url,
+                claim.page_number,
+                *_rights_columns(claim.rights),
+                cause,
+            )
+        )
+
+    def _claims_on(self, pages: Iterable[tuple[int, str]]) -> Iterator[Claim]:
+        query = """
+            SELECT u.url, p.content, c.identity, c.site, c.page_number FROM claims AS c
+            JOIN urls AS u ON u.number = c.url JOIN pages AS p ON p.url = c.url
+            WHERE c.url = ? AND c.identity = ?
+        """
+        for key in pages:
+            for url, text, identity, site, page_number in self._connection.execute(query, key):
+                page = _ReadPage(
+                    url=url,
+                    content=_content(text),
+                    identity=identity,
+                    site=site,
+                    page_number=page_number,
+                )
+                yield from _claims_of(page)
+
+
+def host_of(url: str) -> str:
+    """Return a URL's host in small letters, with its port when it has one; empty without one."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
+
+
+def _claims_of(page: _ReadPage) -> Iterator[Claim]:
+    """Yield the claims on a page's images in page order, then those on the pages after it."""
+    for image in page.content.images:
+        yield Claim(
+            identity=page.identity,
+            site=page.site,
+            url=image.url,
+            page_url=image.page_url or page.url,
+            rights=image.rights,
+        )
+    for url in page.content.next_urls:
+        yield Claim(
+            identity=page.identity,
+            site=page.site,
+            url=url,
+            page_url=page.url,
+            page_number=page.page_number + 1,
+        )
+
+
+def _rights_columns(rights: Rights) -> tuple[str | None, ...]:
+    return rights.licence, rights.licence_url, rights.author, rights.attribution
+
+
+def _claim(columns: Sequence[object]) -> Claim:
+    """Return the claim of the columns in ``_CLAIM_COLUMNS``."""
+    url, identity, site, page_url, page_number, *rights = columns
+    return Claim(
+        identity=str(identity),
+        site=str(site),
+        url=str(url),
+        page_url=None if page_url is None else str(page_url),
+        page_number=int(str(page_number)),
+        rights=rights_of(rights),
+    )
+
+
+def rights_of(columns: Sequence[object]) -> Rights:
+    """Return the rights of their four columns, in the order of their fields."""
+    licence, licence_url, author, attribution = (
+        None if text is None else str(text) for text in columns
+    )
+    return Rights(licence=licence, licence_url=licence_url, author=author, attribution=attribution)
+
+
+def _content_text(content: PageContent) -> str:
+    images = [[image.url, image.page_url, *astuple(image.rights)] for image in content.images]
+    facts = {"images": images, "next": content.next_urls, "without_url": content.without_url}
+    return json.dumps(facts, separators=(",", ":"))
+
+
+def _content(text: str) -> PageContent:
+    facts = json.loads(text)
+    images = (
+        FoundImage(url=url, page_url=page_url, rights=rights_of(rights))
+        for url, page_url, *rights in facts["images"]
+    )
+    return PageContent(
+        images=tuple(images),
+        next_urls=tuple(facts["next"]),
+        without_url=facts["without_url"],
+    )
