@@ -113,15 +113,28 @@ class Figures:
         return self.returned / max(self.misfiled, 1)
 
 
-def load_galleries(folder: str) -> dict[str, Gallery]:
-    """Measure the photos of ``SHARED/data/<folder>`` once, and embed them with both packs."""
+def photos_of(folder: str) -> list[Path]:
+    """The photos of ``SHARED/data/<folder>``, sorted."""
+    return sorted(path for path in (SHARED / "data" / folder).glob("*/*") if path.is_file())
+
+
+def measure_set(folder: str) -> list[PhotoRows]:
+    """Measure the photos of ``SHARED/data/<folder>`` with the first pack, in their order."""
+    pack = load_pack(SHARED / "models" / PACKS[0])
+    return list(measure_photos(_items(photos_of(folder)), pack, FacesConfig()))
+
+
+def load_galleries(folder: str, measured: Sequence[PhotoRows] | None = None) -> dict[str, Gallery]:
+    """Measure the photos of ``SHARED/data/<folder>`` once, and embed them with both packs.
+
+    ``measured`` is what ``measure_set`` gave, where that was done already.
+    """
     root = SHARED / "data" / folder
-    paths = sorted(path for path in root.glob("*/*") if path.is_file())
-    packs = {name: load_pack(SHARED / "models" / name) for name in PACKS}
-    measured = list(measure_photos(_items(paths), packs[PACKS[0]], FacesConfig()))
-    files = [path.relative_to(root).as_posix() for path in paths]
+    files = [path.relative_to(root).as_posix() for path in photos_of(folder)]
+    rows = measure_set(folder) if measured is None else measured
     truth = json.loads((SHARED / "data" / "truth.json").read_text("utf-8"))["mislabelled"]
-    return {name: _gallery(files, measured, pack, truth) for name, pack in packs.items()}
+    packs = {name: load_pack(SHARED / "models" / name) for name in PACKS}
+    return {name: _gallery(files, rows, pack, truth) for name, pack in packs.items()}
 
 
 def _items(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:

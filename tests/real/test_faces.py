@@ -81,14 +81,9 @@ def lfw_paths() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def lfw(lfw_paths: list[Path], pack: ModelPack) -> list[PhotoRows]:
-    return measure(lfw_paths, pack)
-
-
-@pytest.fixture(scope="module")
-def lfw_faces(lfw: list[PhotoRows]) -> list[FaceRecord]:
+def lfw_faces(measured_lfw: list[PhotoRows]) -> list[FaceRecord]:
     """The most prominent face of every photo; each has one (tested below)."""
-    return [max(faces, key=lambda face: face.prominence) for _, faces in lfw]
+    return [max(faces, key=lambda face: face.prominence) for _, faces in measured_lfw]
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +105,9 @@ def cross_validated_accuracy(similarity: NDArray[np.float32], same: NDArray[np.b
     return right / len(same)
 
 
-def test_every_lfw_photo_has_a_face(lfw: list[PhotoRows]) -> None:
-    problems = [photo for photo, faces in lfw if photo.problem is not None or not faces]
-    assert len(lfw) == 3603
+def test_every_lfw_photo_has_a_face(measured_lfw: list[PhotoRows]) -> None:
+    problems = [photo for photo, faces in measured_lfw if photo.problem is not None or not faces]
+    assert len(measured_lfw) == 3603
     assert problems == []
 
 
@@ -129,9 +124,9 @@ def test_lfw_verification(lfw_paths: list[Path], lfw_embeddings: Embeddings) -> 
 
 
 def test_copies_in_lfw_and_nothing_else(
-    lfw: list[PhotoRows], lfw_faces: list[FaceRecord], lfw_paths: list[Path]
+    measured_lfw: list[PhotoRows], lfw_faces: list[FaceRecord], lfw_paths: list[Path]
 ) -> None:
-    hashes = hashes_from_hex([str(photo.perceptual_hash) for photo, _ in lfw])
+    hashes = hashes_from_hex([str(photo.perceptual_hash) for photo, _ in measured_lfw])
     proposed = find_close_pairs(hashes, PROPOSE_WITHIN)
     confirmed = confirm_pairs(proposed, lambda index: decode_crops([lfw_faces[index].crop])[0])
     names = {(lfw_paths[i].name, lfw_paths[j].name) for i, j in confirmed}
@@ -210,10 +205,10 @@ def test_aligned_crops_are_found(pack: ModelPack) -> None:
     assert sum(len(faces) for faces in found) <= len(found) + 1
 
 
-def test_crawled_files_of_every_format(pack: ModelPack) -> None:
+def test_crawled_files_of_every_format(measured_crawl: list[PhotoRows]) -> None:
     paths = sorted((DATA / "crawl").glob("*/*"))
     assert {path.suffix for path in paths} == {".jpg", ".jpeg", ".jfif", ".png", ".webp"}
-    rows = measure(paths, pack)
+    rows = measured_crawl
     unreadable = [
         path.name for path, (photo, _) in zip(paths, rows, strict=True) if not photo.width
     ]

@@ -25,6 +25,7 @@ from benchmarks.noise_data import (
     with_photos,
 )
 from benchmarks.people import LABELS, candidates, kept_of_crawl, named, read_truth
+from cleaning.faces.measure import PhotoRows
 from cleaning.identity.intra import IntraConfig, IntraResult, clean_identities
 from facedata.ledger import Outcome, Reason
 
@@ -54,13 +55,13 @@ REQUIRED = {
 
 
 @pytest.fixture(scope="module")
-def lfw() -> dict[str, Gallery]:
-    return load_galleries("lfw")
+def lfw(measured_lfw: list[PhotoRows]) -> dict[str, Gallery]:
+    return load_galleries("lfw", measured_lfw)
 
 
 @pytest.fixture(scope="module")
-def crawl() -> dict[str, Gallery]:
-    return load_galleries("crawl")
+def crawl(measured_crawl: list[PhotoRows]) -> dict[str, Gallery]:
+    return load_galleries("crawl", measured_crawl)
 
 
 def clean(gallery: Gallery, noisy: Gallery) -> tuple[IntraResult, Figures]:
