@@ -129,6 +129,10 @@ def _read_yaml(stream: IO[bytes], path: Path, sha256: str) -> ListFile:
             f"identity list {path} has the unknown key {unknown[0]!r}; "
             f"allowed: {', '.join(_YAML_KEYS)}"
         )
+    if not entries:
+        raise SourceError(
+            f"identity list {path} has nobody under the key 'people'; list the people"
+        )
     _check_count(len(entries), path)
     given = [_yaml_cells(entry, path) for entry in entries]
     columns = list(dict.fromkeys(name for _, cells in given for name in cells))
