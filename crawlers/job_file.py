@@ -2,74 +2,69 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from crawlers.people import ListedPerson, start_url
+from crawlers.ledger.rows import Claim
+from crawlers.process.partitions import Partition
 from crawlers.sites import Sites
 from facedata.errors import IntegrityError, SourceError
 
 JOB_NAME = "job.json"
-LEDGER_NAME = "ledger.jsonl"
-LOG_NAME = "crawl.log"
+STARTS_NAME = "starts.jsonl"
 
 
-class StartPage(BaseModel):
-    """The first page of an identity on a site."""
-
+class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    identity: str
-    site: str
-    url: str
+
+class ListFacts(_Model):
+    """The list of people that a crawl is for, and who answers for it; ``sha256`` of its file."""
+
+    path: str
+    sha256: str
+    people: int
+    author: str | None = None
+    purpose: str | None = None
 
 
-class JobFile(BaseModel):
-    """A checked crawl job; ``identities`` are all the listed ones, sorted."""
+class JobFile(_Model):
+    """A checked job for one partition of a crawl.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    ``identities`` are the listed ones of this partition, sorted; null when whoever the URL list
+    names may be crawled. Start pages are in a file beside the job, a URL list stays where it is.
+    """
 
-    identities: tuple[str, ...]
+    source: str
+    number: int = 1
+    total: int = 1
+    people: ListFacts
+    identities: tuple[str, ...] | None
     sites: Sites
-    starts: tuple[StartPage, ...]
+    url_list: str | None = None
+    licences: tuple[str, ...] = ()
     retry_failed: bool = False
+    refresh_before: datetime | None = None
 
-    def write(self, out: Path) -> Path:
-        """Write the job into the output folder, whole or not at all, and return its path.
+    @property
+    def partition(self) -> Partition:
+        """Which part of the crawl this is."""
+        return Partition(number=self.number, total=self.total)
+
+    def write(self, folder: Path, starts: Iterable[Claim]) -> Path:
+        """Write the job and its start pages into the partition's folder, and return its path.
 
         Raises:
             OSError: when the folder cannot be written to.
         """
-        path = out / JOB_NAME
-        partial = out / f".{JOB_NAME}.{os.getpid()}"
-        partial.write_text(self.model_dump_json(indent=1), "utf-8")
-        partial.replace(path)
-        return path
-
-
-def plan_job(
-    people: Sequence[ListedPerson], sites: Sites, people_path: Path, *, retry_failed: bool
-) -> JobFile:
-    """Return the job for these people on these sites; ``people_path`` is named in errors.
-
-    Raises:
-        SourceError: when a start URL needs a column that the list does not have.
-    """
-    starts = [
-        StartPage(identity=person.identity, site=site.name, url=url)
-        for site in sites.sites
-        for person in people
-        if (url := start_url(site, person, people_path)) is not None
-    ]
-    return JobFile(
-        identities=tuple(sorted({person.identity for person in people})),
-        sites=sites,
-        starts=tuple(starts),
-        retry_failed=retry_failed,
-    )
+        lines = (json.dumps([one.identity, one.site, one.url]) for one in starts)
+        _write(folder / STARTS_NAME, (f"{line}\n" for line in lines))
+        return _write(folder / JOB_NAME, [self.model_dump_json(indent=1)])
 
 
 def read_job(path: Path) -> JobFile:
@@ -87,3 +82,24 @@ def read_job(path: Path) -> JobFile:
         raise IntegrityError(
             f"{path}: not a crawl job of this version; run the crawl again to write it anew"
         ) from error
+
+
+def read_starts(job_path: Path) -> Iterator[Claim]:
+    """Yield the claims on start pages that were written beside a job.
+
+    Raises:
+        OSError: when they cannot be read.
+    """
+    with job_path.with_name(STARTS_NAME).open(encoding="utf-8") as lines:
+        for line in lines:
+            identity, site, url = json.loads(line)
+            yield Claim(identity=identity, site=site, url=url, page_number=1)
+
+
+def _write(path: Path, parts: Iterable[str]) -> Path:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.writelines(parts)
+    partial.replace(path)
+    return path

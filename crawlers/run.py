@@ -1,199 +1,170 @@
-"""Crawling from the outside: run a job in a child process, and list what it brought in.
+"""Crawling from the outside: run a source's partitions in child processes, list what they brought.
 
-Scrapy cannot crawl twice in one process, so each crawl is a process of its own. It resumes from
-its ledger: what an earlier run fetched is not fetched again.
+Each child resumes from its ledger: what an earlier run fetched is not fetched again.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
-import crawlers
-from crawlers.counts import CrawlCounts
-from crawlers.job_file import JOB_NAME, LEDGER_NAME, LOG_NAME, JobFile, plan_job, read_job
-from crawlers.people import load_people
-from crawlers.raw_store import RawStore
-from crawlers.sites import load_sites
-from crawlers.url_ledger import ImageRow, read_rows
-from facedata.errors import CrawlError, IntegrityError, WorkspaceError
+from crawlers.counts import CrawlCounts, CrawlProgress
+from crawlers.crawled import check_layout, check_partitions, read_crawled, to_record
+from crawlers.process.children import Children
+from crawlers.process.partitions import Partition, all_partitions
+from crawlers.process.planning import CrawlPlan, make_job, plan_crawl
+from crawlers.process.report import CrawlReport, write_report
+from facedata.errors import CrawlError, WorkspaceError
+from facedata.options import CrawlSource, UrlsSource
 from facedata.records import ImageRecord
-
-_STOP_WAIT_S = 10.0
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "SYSTEMROOT")
-_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrawlJob:
-    """Whom to crawl, where, and the local folder for bytes and ledger.
+    """What to crawl, and the local folder for bytes and ledgers.
 
-    With ``retry_failed`` everything that failed in an earlier run is asked for again; without it
-    a complete crawl that is run again asks for nothing.
+    ``source`` has absolute paths; ``name`` is what the recipe calls it. ``only`` is the one
+    partition to crawl on this machine; all are when it is null. Images whose licence is not in
+    ``licences`` are not fetched; any is when it is empty.
     """
 
-    identities: Path
-    sites: Path
+    source: CrawlSource | UrlsSource
     out: Path
-    retry_failed: bool = False
+    name: str = "crawl"
+    licences: tuple[str, ...] = ()
+    only: Partition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrawlResult:
-    """What a complete crawl brought; ``without_images`` are listed people with none stored."""
+    """What a complete crawl holds.
+
+    ``counts`` and ``hosts`` are of all partitions that are here, ``fetched`` of this run.
+    ``without_images`` are listed people with none stored. ``report`` is a page for people.
+    """
 
     counts: CrawlCounts
+    hosts: dict[str, CrawlCounts]
     without_images: tuple[str, ...]
-    ledger: Path
-    log: Path
+    report: Path
 
 
 def crawl(
-    job: CrawlJob, *, on_progress: Callable[[CrawlCounts], None] | None = None
+    job: CrawlJob, *, on_progress: Callable[[CrawlProgress], None] | None = None
 ) -> CrawlResult:
-    """Crawl in a child process until every page and image is stored or failed with a cause.
+    """Crawl in child processes until every page and image is stored or failed with a cause.
 
-    ``on_progress`` is called with each report of the child. When this function is left early,
-    by an interrupt or an error of ``on_progress``, the child is stopped too.
+    ``on_progress`` is told how all partitions together are, with each report of a child. When this
+    function is left early, by an interrupt or an error of ``on_progress``, the children are
+    stopped too.
 
     Raises:
-        SourceError: when the identity list or the sites file is not usable.
-        WorkspaceError: when ``job.out`` cannot be written to.
-        CrawlError: when the child failed; the message is the last line of its log.
+        SourceError: when a list or the sites file is not usable.
+        WorkspaceError: when ``job.out`` cannot be written to, or holds another division.
+        CrawlError: when a child failed; the message is the last line of its log.
     """
-    people, sites = load_people(job.identities), load_sites(job.sites)
-    planned = plan_job(people, sites, job.identities, retry_failed=job.retry_failed)
-    job_path = _written(planned, job.out)
-    counts = _run_child(job_path, on_progress)
-    with_images = {row.identity for row in _stored_rows(job.out, planned)}
-    return CrawlResult(
-        counts=counts,
-        without_images=tuple(name for name in planned.identities if name not in with_images),
-        ledger=job.out / LEDGER_NAME,
-        log=job.out / LOG_NAME,
-    )
+    started = time.monotonic()
+    plan = plan_crawl(job.source)
+    check_layout(job.out)
+    check_partitions(job.out, job.source.partitions)
+    progress = _run_children(_write_jobs(job, plan), on_progress)
+    if progress.counts.waiting:
+        raise CrawlError(f"the crawler lost count of its images ({progress}); please report it")
+    return _account(job, plan, progress, time.monotonic() - started)
 
 
-def list_crawl(out: Path, source: str) -> Iterator[ImageRecord]:
+def list_crawl(
+    out: Path, source: str, warn: Callable[[str], None] | None = None
+) -> Iterator[ImageRecord]:
     """Yield one record per identity and URL stored below ``out``, sorted by both.
 
-    Only people and sites of the latest job count, whatever the ledger holds of earlier ones. The
-    same bytes under two URLs are two records.
+    Only people and sites of the latest job count, whatever the ledgers hold of earlier ones. The
+    same bytes under two URLs are two records. ``warn`` is told of partitions that are not here.
 
     Raises:
         SourceError: when ``out`` holds no crawl.
-        IntegrityError: when the ledger is damaged or a stored file is gone.
+        WorkspaceError: when it was made by an older version.
+        IntegrityError: when a ledger is damaged or stored bytes are gone.
     """
-    store = RawStore(out)
-    for row in _stored_rows(out, read_job(out / JOB_NAME)):
-        sha256, size_bytes = row.sha256 or "", row.size_bytes or 0
-        if not store.has(sha256, size_bytes):
-            raise IntegrityError(
-                f"{store.path_of(sha256)} ({row.url}) is missing or cut off; "
-                "run the crawl again to fetch it"
-            )
-        yield ImageRecord(
-            image_id=sha256,
-            source=source,
-            source_uri=row.url,
-            claimed_identity=row.identity,
-            location=str(store.path_of(sha256)),
-            size_bytes=size_bytes,
-            url=row.url,
-            page_url=row.page_url,
-            fetched_at=row.fetched_at,
-            http_status=row.http_status,
-            content_type=row.content_type,
+    crawled = read_crawled(out)
+    if crawled.missing and warn is not None:
+        names = ", ".join(partition.folder for partition in crawled.missing[:5])
+        warn(
+            f"source {source}: {len(crawled.missing)} of "
+            f"{len(crawled.missing) + len(crawled.parts)} partitions are not in this workspace "
+            f"({names}); copy their folders into {out} when they are crawled"
         )
+    return (to_record(image, source) for image in crawled.images())
 
 
-def _stored_rows(out: Path, job: JobFile) -> list[ImageRow]:
-    """Return the stored images of the job's people, sorted by identity and URL."""
-    identities = set(job.identities)
-    sites = {site.name for site in job.sites.sites}
-    latest = {
-        (row.identity, row.url): row
-        for row in read_rows(out / LEDGER_NAME)
-        if isinstance(row, ImageRow) and row.identity in identities and row.site in sites
-    }
-    return [row for _, row in sorted(latest.items()) if row.cause is None]
+def _write_jobs(job: CrawlJob, plan: CrawlPlan) -> list[Path]:
+    """Write the jobs of the partitions to be crawled here, and return their paths."""
+    total = job.source.partitions
+    if job.only is not None and job.only.total != total:
+        raise WorkspaceError(
+            f"partition {job.only.number}/{job.only.total} was asked for, and the recipe cuts "
+            f"{job.name} into partitions: {total}; give one of those"
+        )
+    chosen: Sequence[Partition] = all_partitions(total) if job.only is None else [job.only]
+    return [_written(job, plan, partition) for partition in chosen]
 
 
-def _written(job: JobFile, out: Path) -> Path:
+def _written(job: CrawlJob, plan: CrawlPlan, partition: Partition) -> Path:
+    folder = job.out / partition.folder
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        return job.write(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = make_job(plan, job.name, partition, job.licences)
+        return file.write(folder, plan.starts(partition))
     except OSError as error:
         raise WorkspaceError(
-            f"crawl folder {out} cannot be written ({error.strerror}); "
+            f"crawl folder {folder} cannot be written ({error.strerror}); "
             "choose a folder that you may write to, with room on its disk"
         ) from error
 
 
-def _run_child(job_path: Path, on_progress: Callable[[CrawlCounts], None] | None) -> CrawlCounts:
-    """Run the child to its end and return its last counts."""
-    log_path = job_path.parent / LOG_NAME
-    with log_path.open("wb") as log:
-        command = [sys.executable, "-P", "-m", "crawlers.child", str(job_path.resolve())]
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=_environment(),
-            start_new_session=True,
-            text=True,
-        ) as child:
-            try:
-                counts = _follow(child.stdout, on_progress)
-                exit_code = child.wait()
-            finally:
-                _stop(child)
-    if exit_code != 0:
-        raise CrawlError(_last_line(log_path) or f"the crawler ended with exit code {exit_code}")
-    if counts is None or counts.pending:
-        raise CrawlError(f"the crawler lost count of its images ({counts}); please report it")
-    return counts
+def _run_children(
+    jobs: Sequence[Path], on_progress: Callable[[CrawlProgress], None] | None
+) -> CrawlProgress:
+    """Run a child for each job, as many at a time as there are cores; return their last report."""
+    latest: dict[Path, CrawlProgress] = {}
+    with Children(jobs, at_once=max(1, min(len(jobs), os.cpu_count() or 1))) as children:
+        for report in children.reports():
+            latest[report.job] = report.progress
+            if on_progress is not None:
+                on_progress(CrawlProgress.total(latest.values()))
+    return CrawlProgress.total(latest.values())
 
 
-def _follow(
-    stream: IO[str] | None, on_progress: Callable[[CrawlCounts], None] | None
-) -> CrawlCounts | None:
-    """Read the child's reports until it closes its output; return the last one."""
-    counts = None
-    for line in stream or ():
-        try:
-            counts = CrawlCounts.from_json(line)
-        except (ValueError, TypeError) as error:
-            raise CrawlError(f"the crawler said {line[:80]!r} instead of its counts") from error
-        if on_progress is not None:
-            on_progress(counts)
-    return counts
-
-
-def _stop(child: subprocess.Popen[str]) -> None:
-    """End a child that still runs: let it finish what is under way, then insist."""
-    if child.poll() is not None:
-        return
-    child.terminate()
+def _account(
+    job: CrawlJob, plan: CrawlPlan, progress: CrawlProgress, seconds: float
+) -> CrawlResult:
+    """Say what all partitions here hold, and write it down for people."""
+    crawled = read_crawled(job.out)
+    counts, hosts = crawled.counts()
+    counts = CrawlCounts.total([counts, CrawlCounts(fetched=progress.counts.fetched)])
+    report = CrawlReport(
+        source=job.name,
+        written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        people=plan.people,
+        counts=counts,
+        hosts=hosts,
+        images_of=crawled.images_of(),
+        seconds=seconds,
+        partitions=job.source.partitions,
+        missing_partitions=tuple(partition.folder for partition in crawled.missing),
+        user_agent=f"{plan.sites.user_agent} (+{plan.sites.contact})",
+        licences_allowed=job.licences,
+    )
     try:
-        child.wait(_STOP_WAIT_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-
-
-def _environment() -> dict[str, str]:
-    """Return the child's environment: no credentials, no proxies, no Scrapy or Python settings."""
-    passed = {name: os.environ[name] for name in _PASSED_ON + _CERTIFICATES if name in os.environ}
-    home_of_the_code = Path(crawlers.__file__).resolve().parents[1]
-    return passed | {"PYTHONPATH": str(home_of_the_code), "PYTHONUNBUFFERED": "1"}
-
-
-def _last_line(log_path: Path) -> str:
-    lines = log_path.read_text("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else ""
+        path = write_report(report, job.out)
+    except OSError as error:
+        raise WorkspaceError(
+            f"crawl report {job.out} cannot be written ({error.strerror}); make room and run again"
+        ) from error
+    return CrawlResult(
+        counts=counts, hosts=hosts, without_images=tuple(report.without_images), report=path
+    )

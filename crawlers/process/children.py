@@ -20,7 +20,7 @@ from typing import Self
 
 import crawlers
 from crawlers.counts import CrawlProgress
-from facedata.errors import CrawlError
+from facedata.errors import CrawlError, RequestError, SourceError, WinnowError
 
 LOG_NAME = "crawl.log"
 _STOP_WAIT_S = 15.0
@@ -30,10 +30,10 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the child of one job said; ``progress`` is null once it has ended well."""
+    """What the child of one job said."""
 
     job: Path
-    progress: CrawlProgress | None
+    progress: CrawlProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,21 +78,19 @@ class Children:
         One that fails does not stop the others: they are other people's images.
 
         Raises:
-            CrawlError: at the end, when a child failed; the message is the last line of its log.
+            WinnowError: at the end, when a child failed; the message is the last line of its log.
         """
-        failures = []
+        failures: list[WinnowError] = []
         while self._waiting or self._running:
             while self._waiting and len(self._running) < self._at_once:
                 self._start(self._waiting.popleft())
             job, line = self._said.get()
             if line is not None:
                 yield Report(job=job, progress=_parsed(line))
-            elif (problem := self._ended(job)) is None:
-                yield Report(job=job, progress=None)
-            else:
+            elif (problem := self._ended(job)) is not None:
                 failures.append(problem)
         if failures:
-            raise CrawlError(failures[0])
+            raise failures[0]
 
     def _start(self, job: Path) -> None:
         with (job.parent / LOG_NAME).open("wb") as log:
@@ -114,13 +112,16 @@ class Children:
             self._said.put((job, line))
         self._said.put((job, None))
 
-    def _ended(self, job: Path) -> str | None:
+    def _ended(self, job: Path) -> WinnowError | None:
         """Wait for a child that closed its output; return what went wrong, if anything."""
         exit_code = self._running[job].process.wait()
         self._close(job)
         if exit_code == 0:
             return None
-        return _last_line(job.parent / LOG_NAME) or f"the crawler ended with exit code {exit_code}"
+        said = _last_line(job.parent / LOG_NAME)
+        if exit_code == RequestError.exit_code and said:
+            return SourceError(said)
+        return CrawlError(said or f"the crawler ended with exit code {exit_code}")
 
     def _close(self, job: Path) -> None:
         child = self._running.pop(job)

@@ -10,7 +10,6 @@ from crawlers.content import sniff_image
 from crawlers.ledger.rows import Outcome
 from crawlers.network.answer import Answer
 from crawlers.pixels import MAX_PIXELS, count_pixels
-from crawlers.spiders.page_content import PageContent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +32,6 @@ def judge_image(answer: Answer) -> Judged:
         outcome, sha256=hashlib.sha256(answer.body).hexdigest(), size_bytes=len(answer.body)
     )
     return Judged(outcome=stored, body=answer.body)
-
-
-def judge_page(answer: Answer, content: PageContent | None) -> Outcome:
-    """Say what came of asking for a page; ``content`` is what was read from a successful one."""
-    outcome = outcome_of(answer)
-    if content is None or content.cause is None:
-        return outcome
-    return replace(outcome, cause=content.cause, detail=content.detail)
 
 
 def outcome_of(answer: Answer) -> Outcome:

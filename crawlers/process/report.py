@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from crawlers.counts import CrawlCounts, HostCounts
+from crawlers.counts import CrawlCounts
+from crawlers.job_file import ListFacts
 from crawlers.process.wording import in_words, is_refusal
 
 JSON_NAME = "report.json"
@@ -22,30 +23,19 @@ _MISSING_SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListFacts:
-    """The identity list that was crawled for, and who answers for it."""
-
-    path: str
-    sha256: str
-    author: str | None
-    purpose: str | None
-    identities: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CrawlReport:
     """What a crawl source holds, over all its partitions that are here.
 
     ``images_of`` has every listed identity with the number of its stored images, zero included.
-    ``hosts`` are in falling order of URLs. ``seconds`` is how long the latest run took.
+    ``hosts`` are by falling number of URLs. ``seconds`` is how long the latest run took.
     ``missing_partitions`` are those that other machines crawl and that were not copied here.
     """
 
     source: str
     written_at: str
-    identity_list: ListFacts
+    people: ListFacts
     counts: CrawlCounts
-    hosts: tuple[HostCounts, ...]
+    hosts: Mapping[str, CrawlCounts]
     images_of: Mapping[str, int]
     seconds: float
     partitions: int = 1
@@ -65,7 +55,13 @@ def write_report(report: CrawlReport, folder: Path) -> Path:
     Raises:
         OSError: when the folder cannot be written to.
     """
-    facts = {**asdict(report), "without_images": report.without_images}
+    facts = {
+        **{field.name: getattr(report, field.name) for field in fields(report)},
+        "people": report.people.model_dump(),
+        "counts": asdict(report.counts),
+        "hosts": {host: asdict(counts) for host, counts in report.hosts.items()},
+        "without_images": report.without_images,
+    }
     text = json.dumps(facts, indent=1, ensure_ascii=False)
     _write(folder / JSON_NAME, text.encode("utf-8", "backslashreplace"))
     page = render_report(report).encode("utf-8", "replace")
@@ -78,27 +74,28 @@ def render_report(report: CrawlReport) -> str:
     At most about a MB for any number of people and hosts: tables are cut, and say so.
     """
     people = sorted(report.images_of.items(), key=lambda line: (line[1], line[0]))
-    failed = _together(report.counts)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             report=report,
-            failed=sorted(failed.items(), key=lambda line: (-sum(line[1]), line[0])),
+            failed=_by_cause(report.counts),
             people=people[:_PEOPLE_SHOWN],
-            hosts=report.hosts[:_HOSTS_SHOWN],
+            hosts=list(report.hosts.items())[:_HOSTS_SHOWN],
             missing=report.without_images[:_MISSING_SHOWN],
             style=Markup(_asset("palette.css") + _asset("report.css")),
         )
     )
 
 
-def _together(counts: CrawlCounts) -> dict[str, tuple[int, int]]:
-    """Return cause → failed images and failed pages."""
+def _by_cause(counts: CrawlCounts) -> list[tuple[str, tuple[int, int]]]:
+    """Return each cause with its failed images and pages, the most frequent first."""
     causes = {*counts.failed, *counts.pages_failed}
-    return {
-        cause: (counts.failed.get(cause, 0), counts.pages_failed.get(cause, 0)) for cause in causes
-    }
+    found = [
+        (cause, (counts.failed.get(cause, 0), counts.pages_failed.get(cause, 0)))
+        for cause in causes
+    ]
+    return sorted(found, key=lambda line: (-sum(line[1]), line[0]))
 
 
 def _environment() -> Environment:
@@ -110,7 +107,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        words=in_words, refused=is_refusal, bytes=in_bytes, duration=in_time, many=_grouped
+        words=in_words,
+        causes=_by_cause,
+        refused=is_refusal,
+        bytes=in_bytes,
+        duration=in_time,
+        many=_grouped,
     )
     return environment
 

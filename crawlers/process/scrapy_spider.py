@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import scrapy
-from scrapy.http import Request, Response, TextResponse
+from scrapy.http import Request, Response
 
-from crawlers.causes import Cause
 from crawlers.ledger.rows import Pending
 from crawlers.network.answer import Answer
-from crawlers.spiders.page_content import PageContent
-
-Reader = Callable[[str, str], PageContent]
-"""From a page's URL and text to what it holds."""
+from crawlers.spiders.page_content import FetchedPage, PageContent
 
 SCRAPY_SETTINGS: dict[str, Any] = {
+    # The fetcher's asyncio loop is the only one.
     "TWISTED_REACTOR_ENABLED": False,
     "DOWNLOAD_HANDLERS": dict.fromkeys(("data", "file", "ftp", "s3"))
     | dict.fromkeys(("http", "https"), "crawlers.process.scrapy_handler.FetcherHandler"),
@@ -39,17 +36,17 @@ SCRAPY_SETTINGS: dict[str, Any] = {
 class SpiderTask:
     """What one spider works on.
 
-    ``pages`` gives the pages to read, and then ``None``; ``fetch`` asks the network; ``settle``
-    is told what came of each page; ``retries`` is how often a page that asks for patience is
-    asked for again.
+    ``pages`` gives the pages to read, and then ``None``; ``fetch`` asks the network, ``read`` is
+    the site's reader, ``settle`` is told what came of each page; ``on_defect`` is told of errors
+    that nobody foresaw, with the URL. ``robots_name`` is who reads, for orders to crawlers.
     """
 
     pages: asyncio.Queue[Pending | None]
     fetch: Callable[[Pending], Awaitable[Answer]]
-    read: Reader
+    read: Callable[[FetchedPage], PageContent]
     settle: Callable[[Pending, Answer, PageContent | None], Awaitable[None]]
     on_defect: Callable[[str, BaseException], None]
-    retries: int
+    robots_name: str
 
 
 class PageSpider(scrapy.Spider):  # type: ignore[misc]
@@ -64,42 +61,33 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
     async def start(self) -> AsyncIterator[Request]:
         """Ask for pages as the ledger gives them."""
         while (page := await self._task.pages.get()) is not None:
-            yield self._request(page, attempt=0)
+            yield Request(
+                page.url,
+                callback=self.answered,
+                errback=self.failed,
+                cb_kwargs={"page": page},
+                meta={"download_slot": self.name},
+                dont_filter=True,
+            )
 
     async def fetch(self, request: Request) -> Answer:
         """Ask the network; called by the download handler."""
         return await self._task.fetch(request.cb_kwargs["page"])
 
-    async def answered(
-        self, response: Response, page: Pending, attempt: int
-    ) -> AsyncIterator[Request]:
-        """Read a page and settle it, or ask again when it says to come later."""
+    async def answered(self, response: Response, page: Pending) -> None:
+        """Read a page, and settle it."""
         answer: Answer = response.meta["answer"]
-        content = self._content(answer, response)
-        wait_s = content.retry_after_s if content is not None else None
-        if wait_s is not None and attempt < self._task.retries:
-            await asyncio.sleep(wait_s)
-            yield self._request(page, attempt + 1)
-        else:
-            await self._task.settle(page, answer, content)
+        content = None
+        if answer.cause is None and not answer.is_unchanged:
+            found = FetchedPage(
+                url=answer.final_url or answer.url,
+                body=answer.body,
+                headers=answer.headers,
+                robots_name=self._task.robots_name,
+            )
+            content = self._task.read(found)
+        await self._task.settle(page, answer, content)
 
     def failed(self, failure: Any) -> None:
-        """A request that never came to an answer is a defect: the fetcher answers always."""
+        """Say that a request came to no answer, which is a defect: the fetcher answers always."""
         self._task.on_defect(failure.request.url, failure.value)
-
-    def _content(self, answer: Answer, response: Response) -> PageContent | None:
-        if answer.cause is not None or answer.is_unchanged:
-            return None
-        if not isinstance(response, TextResponse):
-            return PageContent(cause=Cause.NOT_A_PAGE)
-        return self._task.read(answer.final_url or answer.url, response.text)
-
-    def _request(self, page: Pending, attempt: int) -> Request:
-        return Request(
-            page.url,
-            callback=self.answered,
-            errback=self.failed,
-            cb_kwargs={"page": page, "attempt": attempt},
-            meta={"download_slot": self.name},
-            dont_filter=True,
-        )

@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 import yaml
 
+from crawlers.run import CrawlJob
+from facedata.options import CrawlSource, UrlsSource
+
 Respond = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -129,6 +132,29 @@ def listing(respond: Callable[..., Respond]) -> Callable[..., Respond]:
         images = "".join(f'<img src="{link}">' for link in links)
         further = f'<a rel="next" href="{following}">on</a>' if following else ""
         return respond(f"<html>{images}{further}</html>".encode(), Content_Type="text/html")
+
+    return make
+
+
+@pytest.fixture
+def job_of(tmp_path: Path) -> Callable[..., CrawlJob]:
+    """Make a crawl job for the two files of a crawl, or for a URL list.
+
+    ``job_of(files, out="out", licences=(), only=None, **source)``; for a list ``files`` is its path.
+    """
+
+    def make(
+        files: tuple[Path, Path] | Path, out: str = "out", **keys: Any
+    ) -> CrawlJob:
+        job_keys = {key: keys.pop(key) for key in ("licences", "only", "name") if key in keys}
+        said = {"author": "The tests", "purpose": "Testing the crawler"} | keys
+        source: CrawlSource | UrlsSource
+        if isinstance(files, tuple):
+            source = CrawlSource(identities=str(files[0]), sites=str(files[1]), **said)
+        else:
+            own = {"delay_s": 0, "timeout_s": 2, "retries": 0, "contact": "mailto:t@example.org"}
+            source = UrlsSource(path=str(files), **(own | said))
+        return CrawlJob(source=source, out=tmp_path / out, **job_keys)
 
     return make
 

@@ -1,0 +1,197 @@
+"""The crawl of one partition, from what its ledger says is pending until nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from crawlers.causes import Cause
+from crawlers.ledger.ledger import CrawlLedger
+from crawlers.ledger.rows import Claim, Outcome, Pending, Result
+from crawlers.ledger.writer import LedgerWriter
+from crawlers.network.answer import Answer
+from crawlers.network.fetcher import Fetcher
+from crawlers.process.asks import Asks
+from crawlers.process.evidence import judge_image, outcome_of
+from crawlers.process.meter import Meter
+from crawlers.process.page_crawl import PageCrawl
+from crawlers.process.scrapy_spider import SpiderTask
+from crawlers.sites import Sites
+from crawlers.spiders.page_content import PageContent
+from crawlers.spiders.readers import READERS, read_page
+from facedata.errors import CrawlError, WinnowError
+
+_UNDER_WAY = 4_096
+_FEWEST_PER_HOST = 16
+_LOOK_AGAIN_S = 0.25
+_GRACE_S = 8.0
+_MOST_POSTPONED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a crawl works with; whoever makes them also closes them."""
+
+    ledger: CrawlLedger
+    writer: LedgerWriter
+    fetcher: Fetcher
+
+
+class PartitionCrawl:
+    """One run: hands what is pending to spiders and image tasks, in bounded numbers."""
+
+    def __init__(self, sites: Sites, partitions: int, tools: Tools, meter: Meter) -> None:
+        self._sites = sites
+        self._asks = Asks(sites, partitions)
+        self._tools = tools
+        self._meter = meter
+        self._pages = PageCrawl()
+        self._images: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._answered = 0
+        self._enough = 0
+        self._moved = asyncio.Event()
+        self._problem: WinnowError | None = None
+        self._is_stopping = False
+
+    async def run(self, claims: Iterable[Claim]) -> None:
+        """Crawl for ``claims``, and for what earlier runs left, until everything is settled.
+
+        Raises:
+            WinnowError: when it stopped before that.
+        """
+        for site in self._sites.sites:
+            if site.spider in READERS:
+                self._pages.start(site.name, self._spider_task(site.name))
+        claiming = asyncio.create_task(self._claim(claims))
+        await self._feed(claiming)
+        await self._finish()
+        await claiming
+        if self._problem is not None:
+            raise self._problem
+        if self._is_stopping:
+            raise CrawlError("crawl stopped before it was complete; run it again to go on")
+
+    def stop(self, problem: WinnowError | None = None) -> None:
+        """Ask for nothing more, finish what is under way and end; ``problem`` says why."""
+        self._problem = self._problem or problem
+        self._is_stopping = True
+        self._moved.set()
+
+    async def _claim(self, claims: Iterable[Claim]) -> None:
+        """Take up claims beside the crawl: a list may be long."""
+        try:
+            await asyncio.to_thread(self._tools.ledger.add_claims, self._until_stopped(claims))
+        except WinnowError as error:
+            self.stop(error)
+        self._moved.set()
+
+    def _until_stopped(self, claims: Iterable[Claim]) -> Iterator[Claim]:
+        for claim in claims:
+            if self._is_stopping:
+                return
+            yield claim
+
+    async def _feed(self, claiming: asyncio.Task[None]) -> None:
+        most = max((site.concurrency for site in self._sites.sites), default=1)
+        per_host = min(max(4 * most, _FEWEST_PER_HOST), _UNDER_WAY)
+        while not self._is_stopping:
+            has_all_claims = claiming.done()
+            room = (_UNDER_WAY - self._under_way) // per_host
+            taken = self._tools.ledger.pending(per_host=per_host, hosts=room) if room > 0 else []
+            for pending in taken:
+                self._begin(pending)
+            if has_all_claims and not self._under_way and self._tools.ledger.is_settled():
+                return
+            await self._until_room()
+
+    async def _until_room(self) -> None:
+        """Wait until a good part of what is under way is answered, or a moment has passed."""
+        self._moved.clear()
+        self._enough = self._answered + max(1, self._under_way // 4)
+        if self._is_stopping:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._moved.wait(), _LOOK_AGAIN_S)
+
+    def _begin(self, pending: Pending) -> None:
+        self._under_way += 1
+        if pending.is_page:
+            self._pages.put(pending)
+            return
+        task = asyncio.create_task(self._fetch_image(pending))
+        self._images.add(task)
+        task.add_done_callback(self._image_ended)
+
+    async def _fetch_image(self, pending: Pending) -> None:
+        judged = judge_image(await self._fetch(pending))
+        result = Result(pending=pending, outcome=judged.outcome)
+        await self._record(result, judged.body)
+
+    def _image_ended(self, task: asyncio.Task[None]) -> None:
+        self._images.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_defect("an image", error)
+
+    async def _settle_page(
+        self, pending: Pending, answer: Answer, content: PageContent | None
+    ) -> None:
+        outcome = outcome_of(answer)
+        if content is not None and content.retry_after_s is not None:
+            outcome, content = _patient(pending, outcome, content)
+        await self._record(Result(pending=pending, outcome=outcome, content=content), None)
+
+    async def _fetch(self, pending: Pending) -> Answer:
+        return await self._tools.fetcher.fetch(self._asks.of(pending))
+
+    async def _record(self, result: Result, body: bytes | None) -> None:
+        try:
+            await self._tools.writer.put(result, body)
+        except WinnowError as error:
+            self.stop(error)
+        self._meter.add(len(body or b""))
+        self._under_way -= 1
+        self._answered += 1
+        if self._answered >= self._enough:
+            self._moved.set()
+
+    async def _finish(self) -> None:
+        """End the spiders and the image tasks: in peace when there is nothing left to do."""
+        ending = asyncio.gather(self._pages.end(), *self._images, return_exceptions=True)
+        try:
+            await asyncio.wait_for(asyncio.shield(ending), _GRACE_S if self._is_stopping else None)
+        except TimeoutError:
+            for task in self._images:
+                task.cancel()
+            await self._pages.abort()
+            await ending
+
+    def _spider_task(self, name: str) -> SpiderTask:
+        site = next(site for site in self._sites.sites if site.name == name)
+        return SpiderTask(
+            pages=asyncio.Queue(),
+            fetch=self._fetch,
+            read=lambda page: read_page(site, page),
+            settle=self._settle_page,
+            on_defect=self._on_defect,
+            robots_name=self._sites.user_agent,
+        )
+
+    def _on_defect(self, where: str, error: BaseException) -> None:
+        self.stop(
+            CrawlError(
+                f"crawler defect at {where}: {type(error).__name__}: {error}; please report it"
+            )
+        )
+
+
+def _patient(
+    pending: Pending, outcome: Outcome, content: PageContent
+) -> tuple[Outcome, PageContent | None]:
+    """Give up a page that asked for patience too often."""
+    if pending.postponed < _MOST_POSTPONED:
+        return outcome, content
+    detail = f"asked to come back later {pending.postponed} times"
+    return replace(outcome, cause=Cause.RATE_LIMITED, detail=detail), None
