@@ -105,7 +105,7 @@ def _licence(info: Mapping[str, Any], short: str, licence_url: str | None) -> st
     """Return the licence's name; what a wiki keeps as unfree is so whatever else it says."""
     if _fact(info, "NonFree").lower() == "true":
         return "fair-use" if known_licence(short) == "fair-use" else "non-free"
-    return licence_name(_fact(info, "License"), short, licence_url, _fact(info, "UsageTerms"))
+    return licence_name(short, _fact(info, "License"), licence_url, _fact(info, "UsageTerms"))
 
 
 def _fact(info: Mapping[str, Any], name: str) -> str:
