@@ -97,6 +97,13 @@ class FetchedSource(Model):
     """Ask again for what was fetched so many days ago, whether it has changed."""
 
 
+_HOST = (
+    r"^([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])"
+    r"(:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$"
+)
+"""A host name or address, and a port when it is another than 80 and 443."""
+
+
 class UrlsSource(FetchedSource):
     """Images to fetch by a list of addresses: CSV or Parquet with ``identity`` and ``url``.
 
@@ -116,7 +123,7 @@ class UrlsSource(FetchedSource):
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
     max_image_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 32 << 20
-    allow_private: tuple[Annotated[str, Field(pattern=r"^[^\s/@]+$")], ...] = ()
+    allow_private: tuple[Annotated[str, Field(pattern=_HOST)], ...] = ()
 
 
 class CrawlSource(FetchedSource):
