@@ -43,7 +43,7 @@ FACTS: dict[str, dict[str, str]] = {
     },
     "gfdl-1.2": {"License": "gfdl", "LicenseShortName": "GFDL 1.2"},
     "fair-use": {"LicenseShortName": "Fair use", "NonFree": "true"},
-    "attribution": {"License": "attribution", "LicenseShortName": "Attribution"},
+    "Attribution": {"License": "attribution", "LicenseShortName": "Attribution"},
 }
 
 
@@ -287,32 +287,11 @@ _json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
-_KEYS = [
-    "query",
-    "pages",
-    "imageinfo",
-    "entities",
-    "Q7",
-    "claims",
-    "P18",
-    "mainsnak",
-    "datavalue",
-    "value",
-    "search",
-    "categorymembers",
-    "title",
-    "url",
-    "extmetadata",
-    "continue",
-    "warnings",
-    "error",
-    "code",
-    "pageid",
-    "sitelinks",
-    "commonswiki",
-    "id",
-    "missing",
-]
+_KEYS = sorted(
+    {"query", "pages", "imageinfo", "entities", "Q7", "claims", "P18", "mainsnak", "datavalue"}
+    | {"value", "search", "categorymembers", "title", "url", "extmetadata", "continue", "id"}
+    | {"warnings", "error", "code", "pageid", "sitelinks", "commonswiki", "missing"}
+)
 _shaped = st.recursive(
     _json,
     lambda inner: (
