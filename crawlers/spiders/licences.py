@@ -33,7 +33,7 @@ _PLACE = re.compile(r"[a-z]{2}|igo|scotland")
 _SHORT_CC = re.compile(r"by(?: (?:nc|nd|sa))*(?: \d\.\d)?(?: (?:international|generic|unported))?")
 _DENIED = re.compile(r"\b(?:not|never|except|unless|isn't|without)\b")
 _RESERVING = (
-    (r"\ball rights reserved\b", "all-rights-reserved"),
+    (r"\ball[\s_-]rights[\s_-]reserved\b", "all-rights-reserved"),
     (r"\bfair[\s_-]?use\b|\bfair dealing\b", "fair-use"),
     (r"\bnon[\s_-]free\b", "non-free"),
 )
@@ -42,7 +42,7 @@ _PLAIN = (
     (r"\bcc[\s_-]?0\b|\bcc[\s_-]zero\b|\bcreative commons zero\b", "cc0"),
     (r"\bpublic[\s_-]domain\b|^publicdomain$|^(?:cc[\s_-])?pdm?(?:$|[\s_-])", "public-domain"),
     (r"^pddl\b", "public-domain"),
-    (r"\bcopyrighted free use\b", "copyrighted-free-use"),
+    (r"\bcopyrighted[\s_-]free[\s_-]use\b", "copyrighted-free-use"),
     (r"^fal\b|\bfree art licen[cs]e\b|\blicence art libre\b", "fal"),
 )
 _VERSIONED = (
@@ -52,7 +52,8 @@ _VERSIONED = (
     (r"\bogl\b|\bopen government licen[cs]e\b", "ogl"),
 )
 _VERSION = r"[\s_,-]*(?:v(?:ersion)?[\s_.-]*)?(?P<version>\d(?:\.\d)?)?"
-_OPEN_DATA = {"odbl": "odbl", "by": "odc-by", "pddl": "public-domain"}
+_PUBLIC = "public-domain"
+_OPEN_DATA = {"odbl": "odbl", "by": "odc-by", "pddl": _PUBLIC}
 
 
 def licence_name(*texts: str | None) -> str | None:
@@ -104,7 +105,7 @@ def unknown_entries(allowed: Sequence[str]) -> list[str]:
 def _covers(entry: str, name: str) -> bool:
     wanted = (known_licence(entry) or " ".join(entry.split())).lower()
     found = name.lower()
-    if found == wanted or (wanted, found) == ("public-domain", "cc0"):
+    if found == wanted or (wanted, found) == (_PUBLIC, "cc0"):
         return True
     rest = found.removeprefix(f"{wanted}-")
     if rest == found:
@@ -127,7 +128,9 @@ def _of_address(address: str) -> str | None:
         words = [word for word in path.split("/") if word not in {"", "licenses"}]
         version = next((word for word in words if re.fullmatch(r"\d[.-]\d", word)), "")
         name = _OPEN_DATA.get(words[0]) if words else None
-        return _joined(name, version.replace("-", ".")) if name else None
+        if name is None:
+            return None
+        return _joined(name, version.replace("-", ".")) if name != _PUBLIC else _PUBLIC
     if host == "gnu.org" and "fdl" in path:
         found = re.search(r"fdl-(\d\.\d)", path)
         return _joined("gfdl", found[1] if found else None)
@@ -138,7 +141,7 @@ def _of_creative_commons(path: str) -> str | None:
     if "/publicdomain/zero" in path:
         return "cc0"
     if "/publicdomain/" in path or path.startswith("/licenses/publicdomain"):
-        return "public-domain"
+        return _PUBLIC
     found = _CC_PATH.search(path)
     if found is None:
         return None
