@@ -15,6 +15,7 @@ import typer
 
 from facedata.errors import WinnowError
 from flows.cli_options import Json, RecipePath, Runner, RunnerOption, Workspace, answer
+from flows.cli_people import people_app
 from flows.cli_review import review_app
 from flows.cli_train import register
 from flows.settings import silence_prefect
@@ -27,6 +28,7 @@ app = typer.Typer(
     add_completion=False,
 )
 versions_app = typer.Typer(help="Look at released versions.", no_args_is_help=True)
+app.add_typer(people_app, name="people")
 app.add_typer(review_app, name="review")
 app.add_typer(versions_app, name="versions")
 register(app)

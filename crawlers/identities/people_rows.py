@@ -59,7 +59,8 @@ class _Draft:
                     f"{_written(value)}, but {_written(known)} in {first}; make them agree, or "
                     "give each person an id"
                 )
-        self.rows.append({**row.cells, "identity": identity})
+        as_written = row.cells["identity"] == identity
+        self.rows.append(row.cells if as_written else {**row.cells, "identity": identity})
 
     def person(self, identity: str) -> Person:
         values: dict[str, Any] = {"name": identity, **self.values}

@@ -58,6 +58,12 @@ class Duplicate:
     wikidata: str
     differs: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        text = f"{self.removed} is {self.kept} ({self.wikidata}), and becomes an alias"
+        if self.differs:
+            text += f"; {' and '.join(self.differs)} differ, what {self.kept} has stands"
+        return text
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityList:
