@@ -8,7 +8,7 @@ the code of a statement of rightsstatements.org (``rs-inc-edu``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 _LONGEST = 200
@@ -66,7 +66,7 @@ def licence_name(*texts: str | None) -> str | None:
     for text in said:
         if (name := known_licence(text)) is not None:
             return name
-    return said[0][:_LONGEST] if said else None
+    return said[0][:_LONGEST].rstrip() if said else None
 
 
 def known_licence(text: str) -> str | None:
@@ -118,26 +118,32 @@ def _of_address(address: str) -> str | None:
         parts = urlsplit(address)
     except ValueError:
         return None
-    host, path = parts.netloc.removeprefix("www."), unquote(parts.path)
-    if host == "creativecommons.org":
-        return _of_creative_commons(path)
-    if host == "rightsstatements.org":
-        words = [word for word in path.split("/") if word not in {"", "vocab", "page"}]
-        return f"rs-{words[0]}" if words and words[0].replace("-", "").isalpha() else None
-    if host == "opendatacommons.org":
-        words = [word for word in path.split("/") if word not in {"", "licenses"}]
-        version = next((word for word in words if re.fullmatch(r"\d[.-]\d", word)), "")
-        name = _OPEN_DATA.get(words[0]) if words else None
-        if name is None:
-            return None
-        return _joined(name, version.replace("-", ".")) if name != _PUBLIC else _PUBLIC
-    if host == "gnu.org" and "fdl" in path:
-        found = re.search(r"fdl-(\d\.\d)", path)
-        return _joined("gfdl", found[1] if found else None)
-    return "fal" if host == "artlibre.org" else None
+    if parts.netloc == "artlibre.org":
+        return "fal"
+    read = _HOSTS.get(parts.netloc.removeprefix("www."))
+    return None if read is None else read(unquote(parts.path))
 
 
-def _of_creative_commons(path: str) -> str | None:
+def _of_statement_path(path: str) -> str | None:
+    words = [word for word in path.split("/") if word not in {"", "vocab", "page"}]
+    return f"rs-{words[0]}" if words and words[0].replace("-", "").isalpha() else None
+
+
+def _of_open_data_path(path: str) -> str | None:
+    words = [word for word in path.split("/") if word not in {"", "licenses"}]
+    name = _OPEN_DATA.get(words[0]) if words else None
+    if name is None or name == _PUBLIC:
+        return name
+    version = next((word for word in words if re.fullmatch(r"\d[.-]\d", word)), "")
+    return _joined(name, version.replace("-", "."))
+
+
+def _of_gnu_path(path: str) -> str | None:
+    found = re.search(r"fdl(?:-(\d\.\d))?", path)
+    return _joined("gfdl", found[1]) if found else None
+
+
+def _of_creative_commons_path(path: str) -> str | None:
     if "/publicdomain/zero" in path:
         return "cc0"
     if "/publicdomain/" in path or path.startswith("/licenses/publicdomain"):
@@ -194,6 +200,12 @@ def _joined(name: str, version: str | None, place: str | None = None) -> str:
     return "-".join(part for part in (name, version, place) if part)
 
 
+_HOSTS: Mapping[str, Callable[[str], str | None]] = {
+    "creativecommons.org": _of_creative_commons_path,
+    "rightsstatements.org": _of_statement_path,
+    "opendatacommons.org": _of_open_data_path,
+    "gnu.org": _of_gnu_path,
+}
 _READERS: tuple[Callable[[str], str | None], ...] = (
     _of_statement,
     # What reserves rights comes first: a text may speak of several terms.
