@@ -12,6 +12,7 @@ from crawlers.ledger.rows import CrawlRules, Outcome, Result
 from crawlers.ledger.schema import DONE, HAS_BODY, PENDING
 from crawlers.ledger.text import storable
 from crawlers.spiders.page_content import PageContent
+from facedata.errors import IntegrityError
 
 _PASSING = frozenset(
     {
@@ -61,12 +62,17 @@ class AnswerBook:
         }
 
     def record(self, results: Iterable[Result]) -> list[tuple[int, PageContent]]:
-        """Write what came of URLs; return the pages that were read, by the number of their URL."""
+        """Write what came of URLs; return the pages that were read, by the number of their URL.
+
+        Raises:
+            IntegrityError: when the bytes of a stored image are not in the ledger.
+        """
         (last,) = self._connection.execute("SELECT max(number) FROM answers").fetchone()
         answers: list[tuple[object, ...]] = []
         settled: list[tuple[object, ...]] = []
         postponed: list[tuple[object, ...]] = []
         pages: list[tuple[int, PageContent]] = []
+        unusable: list[tuple[int]] = []
         for answer, result in enumerate(results, (last or 0) + 1):
             url, content = result.pending.number, result.content or PageContent()
             outcome, standing = self._judged(result)
@@ -77,11 +83,14 @@ class AnswerBook:
                 settled.append((DONE, standing.number, standing.size_bytes or 0, url))
             else:
                 settled.append((outcome.cause or DONE, answer, outcome.size_bytes or 0, url))
-                if outcome.cause is None and result.pending.is_page and not outcome.is_unchanged:
+                if outcome.cause is not None:
+                    unusable.append((url,))
+                elif result.pending.is_page and not outcome.is_unchanged:
                     pages.append((url, content))
         self._connection.executemany(_PUT_ANSWER, answers)
         self._connection.executemany(_SETTLE, settled)
         self._connection.executemany(_POSTPONE, postponed)
+        self._connection.executemany("DELETE FROM pages WHERE url = ?", unusable)
         return pages
 
     def _judged(self, result: Result) -> tuple[Outcome, _Standing | None]:
@@ -93,7 +102,18 @@ class AnswerBook:
             return outcome, self._standing(result.pending.number)
         if outcome.cause is None and outcome.is_unchanged:
             return _unchanged(outcome, self._standing(result.pending.number)), None
+        if outcome.cause is None and not result.pending.is_page:
+            self._check_stored(outcome)
         return outcome, None
+
+    def _check_stored(self, outcome: Outcome) -> None:
+        sha256 = bytes.fromhex(outcome.sha256 or "")
+        find = "SELECT 1 FROM raw WHERE sha256 = ?"
+        if self._connection.execute(find, (sha256,)).fetchone() is None:
+            raise IntegrityError(
+                f"image {outcome.url}: its bytes ({outcome.sha256}) were not stored before it was "
+                "recorded; please report it"
+            )
 
     def _standing(self, number: int) -> _Standing | None:
         row = self._connection.execute(_STANDING, (number,)).fetchone()

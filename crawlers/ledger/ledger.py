@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -102,19 +102,17 @@ class CrawlLedger(LedgerView):
             raise
 
     def close(self) -> None:
-        """Close the ledger and its last tar.
+        """Close the ledger and end its last tar; after a failed write only close them.
 
         Raises:
             StorageError: when the disk is full.
         """
-        try:
-            with translated(self._path):
-                self._raw.close()
-                self._frontier.close()
-                super().close()
-                self._writer.close()
-        finally:
-            self._folder_lock.close()
+        with ExitStack() as closing, translated(self._path):
+            closing.callback(self._folder_lock.close)
+            closing.callback(self._writer.close)
+            closing.callback(super().close)
+            closing.callback(self._frontier.close)
+            self._raw.close(is_whole=not self._has_failed)
 
     def add_claims(self, claims: Iterable[Claim]) -> None:
         """Take up claims; those that are known already change nothing.
@@ -160,7 +158,7 @@ class CrawlLedger(LedgerView):
         Raises:
             StorageError: when the disk is full or read-only.
         """
-        with self._store_lock, translated(self._path):
+        with self._stopping_at_errors(), self._store_lock, translated(self._path):
             return self._raw.store(bodies)
 
     def record(self, results: Sequence[Result], placed: Placed = _NOTHING) -> None:
@@ -174,14 +172,10 @@ class CrawlLedger(LedgerView):
             StorageError: when the disk is full or read-only; nothing of it is recorded then, and
                 nothing more until the ledger was closed and opened again.
         """
-        if self._has_failed:
-            raise StorageError(f"crawl ledger {self._path}: an earlier write failed; run again")
-        self._has_failed = True
-        with self._transaction():
+        with self._stopping_at_errors(), self._transaction():
             self._raw.note(placed)
             for number, content in self._answers.record(results):
                 self._intake.follow(number, content)
-        self._has_failed = False
         self._raw.noted(placed)
         self._frontier.answered([result.pending.number for result in results])
         self._fetched += len(results)
@@ -214,6 +208,17 @@ class CrawlLedger(LedgerView):
                 f"AND {IS_CLAIMED}",
                 (limit,),
             )
+
+    @contextmanager
+    def _stopping_at_errors(self) -> Iterator[None]:
+        """Keep rows and bytes together: where one group is missing, none may follow."""
+        if self._has_failed:
+            raise StorageError(f"crawl ledger {self._path}: an earlier write failed; run again")
+        try:
+            yield
+        except BaseException:
+            self._has_failed = True
+            raise
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -85,14 +85,14 @@ class RawIndex:
         find = "SELECT 1 FROM raw WHERE sha256 = ?"
         return self._known.execute(find, (bytes.fromhex(sha256),)).fetchone() is not None
 
-    def close(self) -> None:
-        """End the last tar.
+    def close(self, *, is_whole: bool) -> None:
+        """Close the last tar; when it ``is_whole``, end it first.
 
         Raises:
             OSError: when the disk is full or read-only.
         """
         self._known.close()
-        self._shards.close()
+        self._shards.close(is_whole=is_whole)
 
     def _forget_lost(self) -> None:
         """Drop the rows of bytes that are no longer there, and ask for their images again."""

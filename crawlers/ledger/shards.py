@@ -108,21 +108,19 @@ class RawShards:
             os.fsync(self._file)
         return Placed(places=tuple(places), shards=(*closed, self._shard))
 
-    def close(self) -> None:
-        """End the last tar as a tar ends; the next :class:`RawShards` takes that end away.
+    def close(self, *, is_whole: bool = True) -> None:
+        """Close the last tar; when it ``is_whole``, with the end of a tar.
+
+        The next :class:`RawShards` takes that end away.
 
         Raises:
             OSError: when the disk is full or read-only.
         """
         try:
-            if self._shard.length:
+            if is_whole and self._shard.length:
                 _write_all(self._file, END, self._shard.length)
         finally:
             os.close(self._file)
-
-    def abandon(self) -> None:
-        """Close the file as it is."""
-        os.close(self._file)
 
     def _open(self) -> int:
         path = shard_path(self._folder, self._shard.number)
