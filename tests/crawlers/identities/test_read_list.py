@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -281,6 +282,26 @@ def test_a_parquet_file_cut_short_is_one_clear_error(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(SourceError, match=r"people\.parquet"):
             read_list(path)
+
+
+def problem_of(path: Path) -> str:
+    try:
+        return " ".join(survey_list(path)[1])
+    except SourceError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("name", ["people.csv", "people.yaml", "people.parquet"])
+def test_damage_is_one_clear_error_or_none(write: Write, tmp_path: Path, name: str) -> None:
+    whole = {"people.csv": CSV.encode(), "people.yaml": YAML.encode()}.get(name)
+    if whole is None:
+        whole = write_parquet(tmp_path / name, COLUMNS).read_bytes()
+    draws = np.random.default_rng(5)
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for at in draws.integers(0, len(whole), 3):
+            damaged[at] = draws.choice(list(b'\x00\xff\n"|,:[{&*'))
+        assert "\n" not in problem_of(write(bytes(damaged), name))
 
 
 def test_parquet_columns_that_are_no_text_are_named(tmp_path: Path) -> None:
