@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# All of IPv6 that is given out as public unicast (IANA); what lies outside, such as the old forms
+# that wrap IPv4 in ``::/96``, is nobody's or somebody's own.
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -18,14 +20,17 @@ def is_public(address: str) -> bool:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast for one in (parsed, *_wrapped(parsed)))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return _is_public_v4(parsed)
+    if parsed in _NAT64:
+        return _is_public_v4(ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF))
+    wrapped = [parsed.sixtofour, *(parsed.teredo or ())]
+    return (
+        parsed in _GLOBAL_UNICAST
+        and parsed.is_global
+        and all(_is_public_v4(one) for one in wrapped if one is not None)
+    )
 
 
-def _wrapped(address: _Address) -> list[ipaddress.IPv4Address]:
-    """Return the IPv4 addresses inside a mapped, 6to4, Teredo or NAT64 address."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return []
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64:
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
-    return [one for one in found if one is not None]
+def _is_public_v4(address: ipaddress.IPv4Address) -> bool:
+    return address.is_global and not address.is_multicast and not address.is_reserved

@@ -35,6 +35,7 @@ class Visit:
     may_be_private: bool
     request: Request
     judge: Judge
+    crawl_delay_s: float = 0.0
 
 
 class Door:
@@ -65,6 +66,7 @@ class Door:
     async def get(self, visit: Visit) -> Reply:
         """Ask until there is an answer, or a failure that will not pass, or retries are used up."""
         queue = self.queue(visit.site, visit.rules)
+        queue.pacing.set_crawl_delay(visit.crawl_delay_s)
         reply: Reply | None = None
         for attempt in range(visit.rules.retries + 1):
             if attempt:

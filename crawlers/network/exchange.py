@@ -74,6 +74,9 @@ async def exchange(session: aiohttp.ClientSession, request: Request, judge: Judg
         finally:
             # Closes the connection when the body was not read to its end.
             response.release()
+    except TimeoutError:
+        detail = f"no whole answer within {request.timeout_s:g} s"
+        return Reply(refusal=Refusal(cause=Cause.TIMEOUT, detail=detail))
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Reply(refusal=_refusal_of(error))
 
@@ -144,17 +147,17 @@ def _timeout(seconds: float) -> aiohttp.ClientTimeout:
 def _refusal_of(error: Exception) -> Refusal:
     """Return the cause of a failed request; the first kind that fits counts."""
     inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    kinds: tuple[tuple[type[Exception], Cause], ...] = _KINDS
-    for kind, cause in kinds:
+    # The text of these errors repeats the URL, whose query may be secret.
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else inner
+    detail = one_line(text) or type(inner).__name__
+    for kind, cause in _KINDS:
         if isinstance(inner, kind) or isinstance(error, kind):
-            detail = one_line(inner) or type(inner).__name__
             return Refusal(cause=cause, detail=detail)
-    return Refusal(cause=Cause.UNEXPECTED, detail=f"{type(error).__name__}: {one_line(error)}")
+    return Refusal(cause=Cause.UNEXPECTED, detail=one_line(f"{type(error).__name__}: {text}"))
 
 
-_KINDS = (
+_KINDS: tuple[tuple[type[Exception], Cause], ...] = (
     (PrivateAddressError, Cause.PRIVATE_ADDRESS),
-    (TimeoutError, Cause.TIMEOUT),
     (_TooLargeError, Cause.TOO_LARGE),
     (CodingError, Cause.TRUNCATED),
     (aiohttp.ClientPayloadError, Cause.TRUNCATED),
@@ -162,5 +165,6 @@ _KINDS = (
     (aiohttp.ClientResponseError, Cause.HTTP_ERROR),
     (aiohttp.ClientConnectionError, Cause.CONNECTION_FAILED),
     (OSError, Cause.CONNECTION_FAILED),
+    # Such as a host name with a label that is too long.
     (ValueError, Cause.BAD_URL),
 )

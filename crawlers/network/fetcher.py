@@ -26,7 +26,16 @@ from crawlers.network.host_queue import HostState
 from crawlers.network.opt_out import header_opt_out
 from crawlers.network.pacing import PacingLimits
 from crawlers.network.site_rules import FileReply, SiteRules, SiteRulesCache
-from crawlers.network.target import Authority, Refusal, Target, one_line, parse_target, resolve
+from crawlers.network.target import (
+    Authority,
+    Refusal,
+    Target,
+    one_line,
+    parse_target,
+    printable,
+    resolve,
+    shown,
+)
 from crawlers.network.tdm import reservation
 from crawlers.network.user_agent import UserAgent
 
@@ -122,10 +131,10 @@ class Fetcher:
             return None
         location = reply.headers.get("Location", "")
         if redirects >= ask.rules.max_redirects:
-            return Refusal(cause=Cause.TOO_MANY_REDIRECTS, detail=f"to {one_line(location)}")
+            return Refusal(cause=Cause.TOO_MANY_REDIRECTS, detail=f"to {shown(location)}")
         following = _redirect_target(target, location)
         if isinstance(following, Target) and not ask.rules.allows(str(following.address)):
-            return Refusal(cause=Cause.REDIRECT_OFF_SITE, detail=f"to {one_line(location)}")
+            return Refusal(cause=Cause.REDIRECT_OFF_SITE, detail=f"to {shown(location)}")
         return following
 
     async def _hop(self, ask: Ask, target: Target) -> _Hop:
@@ -154,6 +163,7 @@ class Fetcher:
             may_be_private=may_be_private,
             request=request,
             judge=self._judge,
+            crawl_delay_s=site_rules.robots.delay_s,
         )
         return _Hop(reply=await self._door.get(visit), robots=decision)
 
@@ -164,7 +174,7 @@ class Fetcher:
         if _X_ROBOTS_TAG in headers:
             values, name = headers.getall(_X_ROBOTS_TAG), self._identity.robots_name
             if (directive := header_opt_out(values, name, datetime.now(UTC))) is not None:
-                return Refusal(cause=Cause.OPTED_OUT, detail=f"X-Robots-Tag: {directive}")
+                return Refusal(cause=Cause.OPTED_OUT, detail=one_line(f"X-Robots-Tag: {directive}"))
         if _TDM_RESERVATION in headers:
             return reservation(headers[_TDM_RESERVATION], headers.get(_TDM_POLICY), "header")
         return None
@@ -175,10 +185,7 @@ class Fetcher:
         async def get(path: str, max_bytes: int) -> FileReply:
             return await self._get_file(authority.origin + path, rules, max_bytes)
 
-        found = await self._site_rules.load(authority, may_be_private, get)
-        if found.robots.delay_s:
-            self._door.queue(authority.site, rules).pacing.set_crawl_delay(found.robots.delay_s)
-        return found
+        return await self._site_rules.load(authority, may_be_private, get)
 
     async def _get_file(self, url: str, rules: FetchRules, max_bytes: int) -> FileReply:
         """Fetch robots.txt or the like; its redirects may lead to any public host."""
@@ -229,7 +236,7 @@ def _redirect_target(target: Target, location: str) -> Target | Refusal:
     except ValueError as error:
         return Refusal(cause=Cause.BAD_REDIRECT, detail=one_line(error))
     if isinstance(following, Refusal) and following.cause is not Cause.PRIVATE_ADDRESS:
-        return Refusal(cause=Cause.BAD_REDIRECT, detail=f"to {one_line(location)}")
+        return Refusal(cause=Cause.BAD_REDIRECT, detail=f"to {shown(location)}")
     return following
 
 
@@ -272,6 +279,6 @@ def _lower_case(headers: Headers) -> dict[str, str]:
     """Return headers by lower-case name; several of one name are joined (RFC 9110, 5.3)."""
     found: dict[str, str] = {}
     for name, value in headers.items():
-        key = name.lower()
+        key, value = name.lower(), printable(value)
         found[key] = f"{found[key]}, {value}" if key in found else value
     return found

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from crawlers.causes import Cause
-from crawlers.network.target import Refusal
+from crawlers.network.target import Refusal, one_line
 from crawlers.network.tdm import reservation
 
 _OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
@@ -54,7 +54,8 @@ def page_refusal(
         if name in names:
             for directive in _directives(content):
                 if _opts_out(directive, now):
-                    return Refusal(cause=Cause.OPTED_OUT, detail=f"meta {name}: {directive}")
+                    detail = one_line(f"meta {name}: {directive}")
+                    return Refusal(cause=Cause.OPTED_OUT, detail=detail)
     tdm = {name: content for name, content in reversed(found) if name.startswith("tdm-")}
     return reservation(tdm.get("tdm-reservation"), tdm.get("tdm-policy"), "meta")
 

@@ -167,7 +167,7 @@ class HostPacing:
         if self._pauses > limits.pauses:
             self._shut_out_until = now + limits.breaker.given_up_s
         if retry_after_s is None:
-            pause_s = limits.first_pause_s * 2.0 ** (self._pauses - 1)
+            pause_s = limits.first_pause_s * 2.0 ** min(self._pauses - 1, 30)
             retry_after_s = min(limits.longest_delay_s, pause_s)
         self.rest(now, retry_after_s)
         self._pause_until = max(self._pause_until, now + retry_after_s)

@@ -33,7 +33,7 @@ def backoff_s(attempt: int, jitter: float) -> float:
     Exponential backoff with full jitter: Brooker, "Exponential Backoff And Jitter", AWS
     Architecture Blog, 2015.
     """
-    return jitter * min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0**attempt)
+    return jitter * min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** min(attempt, 30))
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:

@@ -7,7 +7,7 @@ import re
 import socket
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import quote, urldefrag, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from yarl import URL
 
@@ -76,19 +76,34 @@ def parse_target(url: str) -> Target | Refusal:
 
 
 def resolve(base: str, location: str) -> str:
-    """Return a redirect's target as an absolute ASCII URL without fragment.
+    """Return a redirect's target as an absolute URL.
 
     Raises:
         ValueError: when it cannot be read as a URL.
     """
-    # Bytes of a header that are not UTF-8 arrive as surrogates.
-    raw = location.strip().encode("utf-8", "surrogateescape")
-    return urldefrag(urljoin(base, quote(raw, safe=_ASCII_MARKS))).url
+    if not location.isprintable():
+        # Bytes that are not UTF-8 arrive as surrogates; they are meant as they are.
+        raw = location.encode("utf-8", "surrogateescape")
+        location = quote(raw, safe=_ASCII_MARKS)
+    return urljoin(base, location.strip())
 
 
 def one_line(problem: object) -> str:
-    """Return a short text in one line, for ``detail``."""
-    return " ".join(str(problem).split())[:_SHOWN_CHARACTERS]
+    """Return a short printable text in one line, for ``detail``."""
+    return printable(" ".join(str(problem).split())[:_SHOWN_CHARACTERS])
+
+
+def shown(location: str) -> str:
+    """Return a URL for ``detail``: without query, fragment and credentials, which may be secret."""
+    bare = re.split(r"[?#]", location, maxsplit=1)[0]
+    return one_line(re.sub(r"//[^/]*@", "//", bare))
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters, and without bytes that are no UTF-8."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _quoted(url: str) -> Target | Refusal:

@@ -5,7 +5,9 @@ import pytest
 from crawlers.network.addresses import is_public
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111"])
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::101:101"]
+)
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
 
@@ -30,6 +32,16 @@ def test_public_addresses(address: str) -> None:
         "ff02::1",
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "::ffff:1.1.1.1",
+        "2001:0:4136:e378:8000:63bf:80ff:fffe",
+        "2001:db8::1",
+        "fec0::1",
+        "64:ff9b:1::7f00:1",
+        "192.0.2.1",
+        "198.18.0.1",
+        "240.0.0.1",
         "2002:7f00:1::",
         "64:ff9b::7f00:1",
         "64:ff9b::a00:1",
