@@ -115,7 +115,7 @@ def _list_source(
             warn(warning)
         found.rows.extend(list_folder(folder, name, survey))
     else:
-        found.rows.extend(list_crawl(storage.local_path(crawl_folder(name)), name))
+        found.rows.extend(list_crawl(storage.local_path(crawl_folder(name)), name, warn))
 
 
 def _output(

@@ -18,7 +18,7 @@ from crawlers.process.children import Children
 from crawlers.process.partitions import Partition, all_partitions
 from crawlers.process.planning import CrawlPlan, make_job, plan_crawl
 from crawlers.process.report import CrawlReport, write_report
-from facedata.errors import CrawlError, WorkspaceError
+from facedata.errors import CrawlError, RequestError, WorkspaceError
 from facedata.options import CrawlSource, UrlsSource
 from facedata.records import ImageRecord
 
@@ -30,6 +30,9 @@ class CrawlJob:
     ``source`` has absolute paths; ``name`` is what the recipe calls it. ``only`` is the one
     partition to crawl on this machine; all are when it is null. Images whose licence is not in
     ``licences`` are not fetched; any is when it is empty.
+
+    Raises:
+        RequestError: when ``only`` is a part of another number of parts than the source's.
     """
 
     source: CrawlSource | UrlsSource
@@ -37,6 +40,19 @@ class CrawlJob:
     name: str = "crawl"
     licences: tuple[str, ...] = ()
     only: Partition | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the partition is one of this crawl."""
+        if self.only is not None and self.only.total != self.source.partitions:
+            raise RequestError(
+                f"partition {self.only.number}/{self.only.total} was asked for, and the recipe "
+                f"says partitions: {self.source.partitions} for {self.name}; give one of those"
+            )
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The parts that are crawled on this machine."""
+        return all_partitions(self.source.partitions) if self.only is None else [self.only]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +87,8 @@ def crawl(
     plan = plan_crawl(job.source)
     check_layout(job.out)
     check_partitions(job.out, job.source.partitions)
-    progress = _run_children(_write_jobs(job, plan), on_progress)
+    paths = [_written(job, plan, partition) for partition in job.partitions]
+    progress = _run_children(paths, on_progress)
     if progress.counts.waiting:
         raise CrawlError(f"the crawler lost count of its images ({progress}); please report it")
     return _account(job, plan, progress, time.monotonic() - started)
@@ -99,18 +116,6 @@ def list_crawl(
             f"({names}); copy their folders into {out} when they are crawled"
         )
     return (to_record(image, source) for image in crawled.images())
-
-
-def _write_jobs(job: CrawlJob, plan: CrawlPlan) -> list[Path]:
-    """Write the jobs of the partitions to be crawled here, and return their paths."""
-    total = job.source.partitions
-    if job.only is not None and job.only.total != total:
-        raise WorkspaceError(
-            f"partition {job.only.number}/{job.only.total} was asked for, and the recipe cuts "
-            f"{job.name} into partitions: {total}; give one of those"
-        )
-    chosen: Sequence[Partition] = all_partitions(total) if job.only is None else [job.only]
-    return [_written(job, plan, partition) for partition in chosen]
 
 
 def _written(job: CrawlJob, plan: CrawlPlan, partition: Partition) -> Path:

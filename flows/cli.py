@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import typer
 
 from facedata.errors import WinnowError
+from flows.cli_crawl import register as register_crawl
 from flows.cli_options import Json, RecipePath, Runner, RunnerOption, Workspace, answer
 from flows.cli_people import people_app
 from flows.cli_review import review_app
@@ -94,7 +95,7 @@ def _stage_command(stage: str, text: str) -> None:
         run_until(recipe, workspace, runner, stage, as_json)
 
 
-_stage_command("crawl", "Fetch the photos of the recipe's crawl sources.")
+register_crawl(app)
 _stage_command("ingest", "Crawl, then list every image of every source.")
 _stage_command("faces", "Run up to face detection, alignment and measuring.")
 _stage_command("embed", "Run up to the embeddings.")

@@ -111,6 +111,8 @@ def _write_recipe(site: DemoSite, workspace: Path) -> Path:
                     "spider": "gallery",
                     "identities": str(files.identities.relative_to(workspace)),
                     "sites": str(files.sites.relative_to(workspace)),
+                    "author": "winnow demo",
+                    "purpose": "showing what Winnow does, on people who do not exist",
                 }
             }
         ],

@@ -43,13 +43,24 @@ def open_job(recipe: str | Path, workspace: str | Path) -> Job:
         WorkspaceError, StorageError: the workspace cannot be written to.
         ModelError: the models are missing or unusable.
     """
+    job = open_workspace(recipe, workspace)
+    job.pack()
+    return job
+
+
+def open_workspace(recipe: str | Path, workspace: str | Path) -> Job:
+    """Check the recipe and the workspace; for what needs no models.
+
+    Raises:
+        RecipeError: the recipe is not valid.
+        WorkspaceError, StorageError: the workspace cannot be written to.
+    """
     loaded = load_recipe(Path(recipe))
     job = Job(
         recipe=loaded,
         resolved=resolve_paths(loaded, Path(recipe).resolve().parent),
         workspace=str(workspace),
     )
-    job.pack()
     job.storage().write(_PROBE, b"")
     job.storage().remove(_PROBE)
     return job

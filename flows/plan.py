@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from cleaning.faces.pack import find_pack
+from crawlers.crawled import check_layout, read_crawled
 from crawlers.importers.folder import list_folder, survey_folder
 from crawlers.importers.identity_rule import identity_rule
 from crawlers.importers.imports import IMPORTERS, class_names, count_import
-from crawlers.people import load_people
-from crawlers.sites import load_sites
-from facedata.options import Source
+from crawlers.ingest import crawl_folder
+from crawlers.process.partitions import Partition, partitions_in
+from crawlers.process.planning import URL_LIST_SITE, plan_crawl
+from crawlers.spiders.url_list import read_url_list
+from facedata.options import Source, UrlsSource
 from facedata.recipe import load_recipe, resolve_paths
 from facedata.storage import Storage
 from facedata.versions import list_versions, next_version
@@ -59,19 +62,81 @@ def _source(name: str, source: Source) -> Answer:
             "images": len(images),
             "identities": len({image.claimed_identity for image in images}),
         }
-    if source.crawl is None:
+    return _fetched(source)
+
+
+def plan_crawls(recipe_path: Path, workspace: str) -> Answer:
+    """What ``winnow crawl`` would ask for, and what of it is there; nothing is fetched.
+
+    Raises:
+        RequestError: as a crawl would.
+    """
+    recipe = load_recipe(recipe_path)
+    resolved = resolve_paths(recipe, recipe_path.resolve().parent)
+    storage = Storage(workspace)
+    named = zip(recipe.source_names(), resolved.sources, strict=True)
+    fetched = {name: source for name, source in named if source.crawl or source.urls}
+    return {
+        "recipe": recipe.name,
+        "sources": {
+            name: {**_fetched(source), **_crawled(storage.local_path(crawl_folder(name)))}
+            for name, source in fetched.items()
+        },
+    }
+
+
+def plan_crawls_lines(planned: Answer) -> list[str]:
+    """What would be crawled, for people."""
+    if not planned["sources"]:
+        return [f"{planned['recipe']}: no source of this recipe is fetched from the web"]
+    return [f"{planned['recipe']}: the lists and sites are valid", *_source_lines(planned)]
+
+
+def _fetched(source: Source) -> Answer:
+    """How much a source that is fetched from the web names."""
+    fetched = source.crawl or source.urls
+    if fetched is None:
         return {}
-    people = load_people(Path(source.crawl.identities))
-    sites = load_sites(Path(source.crawl.sites))
-    return {"kind": "crawl", "identities": len(people), "sites": len(sites.sites)}
+    planned = plan_crawl(fetched)
+    parts = {"partitions": fetched.partitions} if fetched.partitions > 1 else {}
+    if isinstance(fetched, UrlsSource):
+        identities, rows = set(), 0
+        for row in read_url_list(Path(fetched.path), URL_LIST_SITE):
+            identities.add(row.claim.identity)
+            rows += 1
+        return {"kind": "urls", "identities": len(identities), "urls": rows, **parts}
+    return {
+        "kind": "crawl",
+        "identities": planned.people.people,
+        "sites": len(planned.sites.sites),
+        "start_pages": sum(1 for _ in planned.starts(Partition())),
+        **parts,
+    }
+
+
+def _crawled(folder: Path) -> Answer:
+    """What earlier runs left in a crawl's folder."""
+    check_layout(folder)
+    if not partitions_in(folder):
+        return {"stored": 0}
+    counts, _ = read_crawled(folder).counts()
+    return {"stored": counts.stored, "waiting": counts.waiting}
 
 
 def plan_lines(planned: Answer) -> list[str]:
     """The plan for people."""
     lines = [f"{planned['recipe']}: the recipe is valid (digest {planned['digest'][:12]})"]
-    for name, source in planned["sources"].items():
-        facts = ", ".join(f"{count} {what}" for what, count in source.items() if what != "kind")
-        lines.append(f"  source {name} ({source.get('kind')}): {facts}")
+    lines.extend(_source_lines(planned))
     lines.append(f"  models  {planned['models']}")
     lines.append(f"  would release {planned['next']}, unless nothing has changed")
+    return lines
+
+
+def _source_lines(planned: Answer) -> list[str]:
+    lines = []
+    for name, source in planned["sources"].items():
+        facts = ", ".join(
+            f"{count} {what.replace('_', ' ')}" for what, count in source.items() if what != "kind"
+        )
+        lines.append(f"  source {name} ({source.get('kind')}): {facts}")
     return lines

@@ -36,6 +36,7 @@ class Reporter:
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
                 console=self._console,
             )
 
@@ -62,7 +63,7 @@ class Reporter:
         with self._lock:
             self._totals[stage] = (0, total)
             if self._progress:
-                self._bars[stage] = self._progress.add_task(stage, total=total)
+                self._bars[stage] = self._progress.add_task(stage, total=total, note="")
 
     def advance(self, stage: str, amount: int = 1) -> None:
         """So much more of a stage is done; a plain line is printed at every tenth."""
@@ -74,6 +75,20 @@ class Reporter:
                 self._progress.update(self._bars[stage], completed=now)
             elif total and now * 10 // total > before * 10 // total:
                 self._line(f"{stage}: {now}/{total}")
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether progress is drawn on a terminal; if not, lines say it."""
+        return self._progress is not None
+
+    def track(self, stage: str, done: int, total: int, note: str) -> None:
+        """Set a stage whose total grows while it runs; only drawn, never a line."""
+        if self._progress is None:
+            return
+        with self._lock:
+            if stage not in self._bars:
+                self._bars[stage] = self._progress.add_task(stage, total=total, note=note)
+            self._progress.update(self._bars[stage], completed=done, total=total, note=note)
 
     def say(self, text: str) -> None:
         """One line of news."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version as package_version
-from pathlib import Path
 from typing import Any, Self
 
 from cleaning.faces.config import FacesConfig
@@ -16,6 +15,8 @@ from cleaning.stages import intra as intra_stage
 from cleaning.stages.copies import CopyPair
 from cleaning.stages.crops import CropReader
 from cleaning.stages.embeddings import embed_partition
+from cleaning.stages.exclude import Excluded
+from cleaning.stages.exclusion import load_exclusion
 from cleaning.stages.faces import measure_partition as measure_faces
 from cleaning.stages.material import Material, note_newest
 from cleaning.stages.measured import Measured, load_measured
@@ -24,15 +25,13 @@ from cleaning.stages.release import Released, ReleaseInput, release_version
 from cleaning.stages.review import ReviewInput, page_url, take_in_answers, write_pages
 from cleaning.stages.review_folder import ReviewFolder
 from crawlers import ingest as ingest_stage
-from crawlers.counts import CrawlCounts
-from crawlers.run import CrawlJob
-from crawlers.run import crawl as run_crawl
 from facedata.errors import ReviewError
 from facedata.partitions import partition_images
 from facedata.records import ImageRecord, LedgerRow
 from facedata.review import CandidateRow
 from facedata.stages import StageResult
 from flows import review_server
+from flows.crawl_sources import crawl_sources
 from flows.job import Job
 from flows.progress import Reporter
 
@@ -89,38 +88,8 @@ class Build:
 
 
 def crawl(job: Job, reporter: Reporter) -> dict[str, Any]:
-    """Run every crawl source's spider; what an earlier run fetched is not fetched again."""
-    counts: dict[str, Any] = {}
-    for name, source in zip(job.recipe.source_names(), job.resolved.sources, strict=True):
-        if source.crawl is None:
-            continue
-
-        def say(progress: CrawlCounts, name: str = name) -> None:
-            failed = sum(progress.failed.values())
-            reporter.say(f"crawl {name}: {progress.stored} stored, {failed} failed")
-
-        result = run_crawl(
-            CrawlJob(
-                identities=Path(source.crawl.identities),
-                sites=Path(source.crawl.sites),
-                out=job.storage().local_path(ingest_stage.crawl_folder(name)),
-                retry_failed=source.crawl.retry_failed,
-            ),
-            on_progress=say,
-        )
-        if result.without_images:
-            missing = ", ".join(result.without_images[:5])
-            count = len(result.without_images)
-            reporter.say(f"crawl {name}: no image for {count} listed people: {missing}")
-        counts[name] = {
-            "requested": result.counts.requested,
-            "stored": result.counts.stored,
-            "failed": dict(result.counts.failed),
-            "pages_failed": dict(result.counts.pages_failed),
-            "without_images": list(result.without_images),
-            "fetched_now": result.counts.fetched,
-        }
-    return counts
+    """Fetch what the recipe's sources name; what an earlier run fetched is not fetched again."""
+    return crawl_sources(job, reporter)
 
 
 def ingest(job: Job, reporter: Reporter) -> StageResult:
@@ -192,11 +161,13 @@ def inter(build: Build, intra: StageResult) -> StageResult:
 class Found:
     """The results of the stages inside and between identities.
 
-    ``is_server_down`` is whether the review server could not be reached before them.
+    ``exclude`` is None when the recipe excludes no set, ``is_server_down`` whether the review
+    server could not be reached before them.
     """
 
     intra: StageResult
     inter: StageResult
+    exclude: Excluded | None = None
     is_server_down: bool = False
 
 
@@ -252,6 +223,7 @@ def _send_questions(
         parts=build.parts,
         intra=found.intra,
         inter=found.inter,
+        exclude=found.exclude.result if found.exclude else None,
         models=build.job.pack().digests,
     )
     note_newest(material)
@@ -275,19 +247,23 @@ def _send_questions(
     return {**counts, **sent}
 
 
-def release(build: Build, intra: StageResult, inter: StageResult) -> Released:
+def release(build: Build, found: Found) -> Released:
     """Release a version when anything changed."""
     storage = build.job.storage()
+    exclude = found.exclude
     given = ReleaseInput(
         recipe=build.job.recipe,
         code_version=package_version("winnow-faces"),
         models=build.job.pack().digests,
         images=build.images,
-        judged=judged_rows(build, intra, inter),
-        intra=intra,
-        inter=inter,
-        candidates=storage.read_records(inter.path(inter_stage.CANDIDATES), CandidateRow),
+        judged=judged_rows(build, found.intra, found.inter),
+        intra=found.intra,
+        inter=found.inter,
+        candidates=storage.read_records(found.inter.path(inter_stage.CANDIDATES), CandidateRow),
         faces=build.faces,
         measured=build.measured,
+        copies=storage.read_records(found.intra.path(intra_stage.COPIES), CopyPair),
+        exclusion=load_exclusion(storage, exclude.result) if exclude else None,
+        excluded_sets=exclude.sets if exclude else (),
     )
     return release_version(storage, given)
