@@ -103,9 +103,10 @@ class RawShards:
             if waiting >= _WRITE_BYTES:
                 self._write(parts, waiting)
                 parts, waiting = [], 0
-        if places:
-            self._write(parts, waiting)
-            os.fsync(self._file)
+        if not places:
+            return Placed()
+        self._write(parts, waiting)
+        os.fsync(self._file)
         return Placed(places=tuple(places), shards=(*closed, self._shard))
 
     def close(self, *, is_whole: bool = True) -> None:
@@ -117,7 +118,7 @@ class RawShards:
             OSError: when the disk is full or read-only.
         """
         try:
-            if is_whole and self._shard.length:
+            if is_whole:
                 _write_all(self._file, END, self._shard.length)
         finally:
             os.close(self._file)

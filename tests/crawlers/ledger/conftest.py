@@ -83,7 +83,7 @@ class Crawl:
 
     def answer(self, pending: Pending, answer: Any, **facts: Any) -> None:
         """Record a body, a page's content, a cause, or ``304``."""
-        outcome: dict[str, Any] = {"url": pending.url, "fetched_at": self.fetched_at} | facts
+        outcome: dict[str, Any] = {"url": pending.url, "fetched_at": self.fetched_at}
         bodies: Mapping[str, bytes] = {}
         content = None
         if isinstance(answer, bytes):
@@ -96,7 +96,7 @@ class Crawl:
             outcome["cause"] = answer
         else:
             outcome |= {"is_unchanged": True, "http_status": answer}
-        result = Result(pending=pending, outcome=Outcome(**outcome), content=content)
+        result = Result(pending=pending, outcome=Outcome(**outcome | facts), content=content)
         self.ledger.record([result], self.ledger.store(bodies))
 
     def fates(self) -> set[tuple[str, str, str, str | None, str | None]]:
