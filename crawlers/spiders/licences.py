@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 _LONGEST = 200
@@ -69,6 +70,7 @@ def licence_name(*texts: str | None) -> str | None:
     return said[0][:_LONGEST].rstrip() if said else None
 
 
+@lru_cache(maxsize=4096)
 def known_licence(text: str) -> str | None:
     """Return the licence's name when ``text`` is a spelling or an address of a known one.
 
