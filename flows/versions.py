@@ -63,6 +63,7 @@ def show(workspace: str, version: str) -> Answer:
         "code_version": manifest.code_version,
         "models": manifest.models,
         "retired": manifest.retired,
+        "identity_lists": [asdict(one) for one in manifest.identity_lists],
         "shards": [asdict(shard) for shard in manifest.shards],
         "folder": storage.url(f"versions/{version}"),
     }
@@ -80,6 +81,11 @@ def show_lines(result: Answer) -> list[str]:
         f"+ {counts['dropped']} dropped + {counts['held']} held",
         f"  shards      {len(shards)}, {sum(s['size_bytes'] for s in shards) / 1e6:.1f} MB",
         *(f"  model       {name} sha256 {sha[:12]}" for name, sha in result["models"].items()),
+        *(
+            f"  list        {one['source']}: {one['people']} people by {one['author']} for "
+            f"{one['purpose']}, sha256 {one['sha256'][:12]}"
+            for one in result["identity_lists"]
+        ),
         f"  code        {result['code_version']}",
         f"  folder      {result['folder']}",
     ]
