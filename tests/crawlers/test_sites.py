@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from crawlers.sites import load_sites, template_columns
+from crawlers.sites import Sites, load_sites, template_columns
+from crawlers.spiders.url_list_site import UrlListSite
 from facedata.errors import SourceError
 
 
@@ -118,3 +119,134 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_template_columns_come_in_order() -> None:
     assert template_columns("https://x/{b}/{a}?q={{no}}") == ["b", "a"]
+
+
+def wikimedia(**changes: Any) -> dict[str, Any]:
+    return {"name": "commons", "spider": "wikimedia"} | changes
+
+
+def stock(**changes: Any) -> dict[str, Any]:
+    keys = {
+        "name": "stock",
+        "spider": "jsonapi",
+        "start_url": "https://api.example.org/search?q={identity}",
+        "allowed_hosts": ["api.example.org"],
+        "items": "results",
+        "image": "url",
+    }
+    return keys | changes
+
+
+def test_each_kind_of_site_is_its_own(tmp_path: Path) -> None:
+    content = {"contact": "mailto:a@example.org", "sites": [site(), stock(), wikimedia()]}
+    sites = load(tmp_path, content)
+    assert [type(one).__name__ for one in sites.sites] == [
+        "GallerySite",
+        "JsonApiSite",
+        "WikimediaSite",
+    ]
+    assert Sites.model_validate_json(sites.model_dump_json()) == sites
+
+
+def test_a_kind_that_is_not_said_is_the_recipe_s(tmp_path: Path) -> None:
+    path = tmp_path / "sites.yaml"
+    content = {"contact": "mailto:a@example.org", "sites": [{"name": "w"}, wikimedia()]}
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    assert [one.spider for one in load_sites(path, "wikimedia").sites] == ["wikimedia"] * 2
+    with pytest.raises(SourceError, match=r"key sites\.0\.start_url is missing"):
+        load_sites(path)
+
+
+def test_wikimedia_needs_no_more_than_a_name(tmp_path: Path) -> None:
+    (only,) = load(tmp_path, {"contact": "mailto:a@b.org", "sites": [wikimedia()]}).sites
+    assert only.allowed_hosts == (
+        "www.wikidata.org",
+        "commons.wikimedia.org",
+        "upload.wikimedia.org",
+    )
+    assert template_columns(only.start_url) == ["wikidata"]
+    assert only.allows(only.start_url)
+    assert only.is_api(only.start_url.format(wikidata="Q42"))
+    assert only.is_api("https://commons.wikimedia.org/w/api.php?action=query")
+    assert not only.is_api("https://upload.wikimedia.org/wikipedia/commons/a/a9/Example.jpg")
+    assert not only.is_api("https://commons.wikimedia.org/wiki/File:Example.jpg")
+
+
+@pytest.mark.parametrize(
+    ("described", "problem"),
+    [
+        (site(spider="flickr"), "sites.0.spider = 'flickr': allowed: gallery, jsonapi, wikimedia"),
+        (site(spider="urllist"), "sites.0.spider = 'urllist': allowed: gallery, jsonapi"),
+        (site(images={"css": "img", "xpath": "//img"}), "give either css or xpath"),
+        (site(images=[]), "sites.0.images = []: Tuple should have at least 1 item"),
+        (
+            site(images=[{"css": "a"}, {"css": "img["}]),
+            "sites.0.images.1 = {'css': 'img['}: selector cannot be read",
+        ),
+        (site(images={"xpath": "count(//img)"}), "selects a number or a truth value"),
+        (site(rights={"licence": "//a["}), "sites.0.rights.licence = '//a['"),
+        (site(next_page={"css": "a"}), "key sites.0.next_page.attribute is missing"),
+        (
+            site(next_page={"pattern": "?page="}),
+            "sites.0.next_page.pattern = '?page=': must have {n}, the page's number, exactly once",
+        ),
+        (site(next_page={"pattern": "https://x/{n}"}), 'must be relative, such as "?page={n}"'),
+        (site(next_page={"pattern": "?a=1&b={n}"}), "that begins with ? sets one parameter"),
+        (site(next_page={"pattern": "?p={n}", "step": 0}), "sites.0.next_page.step = 0"),
+        (stock(items="a["), "sites.0.items = 'a[': is no JMESPath"),
+        (stock(image=[]), "sites.0.image = []"),
+        (stock(next_page={"path": "]"}), "sites.0.next_page.path = ']': is no JMESPath"),
+        (stock(rights={"license": "a"}), "unknown key sites.0.rights.license"),
+        (stock(start_url="https://other.org/"), "(other.org) is not in allowed_hosts"),
+        (stock(terms_url="terms"), "sites.0.terms_url = 'terms'"),
+        (wikimedia(width=10), "sites.0.width = 10"),
+        (wikimedia(depth=9), "sites.0.depth = 9"),
+        (wikimedia(column="a b"), "sites.0.column = 'a b'"),
+        (wikimedia(commons_url="https://x.org/api.php?a=b"), "address of an api.php, without"),
+        (wikimedia(wikidata_url="x.org"), "sites.0.wikidata_url = 'x.org': must begin with http"),
+        (
+            wikimedia(commons_url="http://127.0.0.1/w/api.php"),
+            "commons_url has the private address 127.0.0.1",
+        ),
+        (
+            wikimedia(allowed_hosts=["www.wikidata.org"]),
+            "the host of commons_url (commons.wikimedia.org) is not in allowed_hosts",
+        ),
+    ],
+)
+def test_each_kind_names_what_is_wrong(
+    tmp_path: Path, described: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        load(tmp_path, {"contact": "mailto:a@example.org", "sites": [described]})
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_wikimedia_wants_a_contact_that_can_be_written_to(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="contact is 'the data team'; Wikimedia asks for an e-m"):
+        load(tmp_path, {"contact": "the data team", "sites": [wikimedia()]})
+    load(tmp_path, {"contact": "https://example.org/crawler", "sites": [wikimedia()]})
+
+
+def test_parts_of_a_crawl_together_are_as_gentle_as_the_whole(tmp_path: Path) -> None:
+    described = site(delay_s=0.5, concurrency=5, retries=1, allow_private=True)
+    (only,) = load(tmp_path, {"contact": "a", "sites": [described]}).sites
+    alone, of_four = only.fetch_rules(), only.fetch_rules(4)
+    assert (alone.delay_s, alone.concurrency, alone.retries) == (0.5, 5, 1)
+    assert (of_four.delay_s, of_four.concurrency, of_four.retries) == (2.0, 1, 1)
+    assert of_four.allow_private("example.org", 443)
+    assert not of_four.allow_private("other.org", 443)
+
+
+def test_a_url_list_may_name_any_host_but_private_ones_by_name() -> None:
+    of_list = UrlListSite(name="list", private_hosts=("127.0.0.1:8080", "*.intern.example"))
+    rules = of_list.fetch_rules()
+    assert rules.allows("https://anything.example/x.jpg")
+    assert not rules.allows("ftp://anything.example/x.jpg")
+    assert not rules.allows("http://[x")
+    assert rules.allow_private("127.0.0.1", 8080)
+    assert not rules.allow_private("127.0.0.1", 80)
+    assert rules.allow_private("a.intern.example", 443)
+    with pytest.raises(ValueError, match="'a/b' is not a host or host:port"):
+        UrlListSite(name="list", private_hosts=("a/b",))
