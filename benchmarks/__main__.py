@@ -33,9 +33,12 @@ BENCHES = (
     "review",
     "all_pairs",
     "partial_fc",
+    "crawl",
+    "crawl_faults",
 )
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = (
+    "aiohttp",
     "numpy",
     "scipy",
     "onnxruntime",
