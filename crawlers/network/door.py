@@ -28,7 +28,7 @@ _NO_TURN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One URL to ask for, at a host (``host:port``) and by the rules of a site."""
+    """One URL to ask for, by the rules of a site; ``site`` is the host as pacing knows it."""
 
     site: str
     rules: FetchRules

@@ -15,9 +15,10 @@ from crawlers.network.pacing import HostPacing, PacingLimits, Turn
 class HostState:
     """How one host stands, for progress.
 
-    ``host`` is ``host:port``; ``asked`` counts requests with robots.txt and retries, ``refusals``
-    what came to nothing, by cause. ``is_down`` says that it is given up, ``is_suspect`` that it is
-    only probed. ``next_in_s`` are seconds until it may be asked again.
+    ``host`` is as in its URLs, with a port that is not the scheme's own. ``asked`` counts requests
+    with robots.txt and retries, ``refusals`` what came to nothing, by cause. ``is_down`` says that
+    it is given up, ``is_suspect`` that it is only probed. ``next_in_s`` are seconds until it may
+    be asked again.
     """
 
     host: str

@@ -35,9 +35,9 @@ class Refusal:
 class Authority:
     """Scheme, host and port.
 
-    ``host`` is lower case and without brackets. ``site`` is ``host:port``, the unit of pacing;
-    ``origin`` has the scheme in front, and one robots.txt. ``is_private`` says that the host is
-    written as an IP address that is not public.
+    ``host`` is lower case and without brackets. ``site`` is host and port as in the URL, without
+    the scheme's own port: the unit of pacing. ``origin`` has the scheme in front, and one
+    robots.txt. ``is_private`` says that the host is written as an IP address that is not public.
     """
 
     host: str
@@ -135,11 +135,13 @@ def _authority(scheme: str, netloc: str) -> Authority | Refusal:
         return Refusal(cause=Cause.BAD_URL, detail=f"no host: {one_line(netloc)}")
     if (refusal := _numeric_refusal(host)) is not None:
         return refusal
-    port = _DEFAULT_PORTS[scheme] if port is None else port
-    site = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    default = _DEFAULT_PORTS[scheme]
+    site = f"[{host}]" if ":" in host else host
+    if port is not None and port != default:
+        site += f":{port}"
     return Authority(
         host=host,
-        port=port,
+        port=default if port is None else port,
         site=site,
         origin=f"{scheme}://{site}",
         is_private=_is_address(host) and not is_public(host),

@@ -42,10 +42,13 @@ def test_the_parts() -> None:
     authority = _target("https://[2606:4700::1111]/a").authority
     assert (authority.host, authority.port) == ("2606:4700::1111", 443)
     assert (authority.site, authority.origin) == (
-        "[2606:4700::1111]:443",
-        "https://[2606:4700::1111]:443",
+        "[2606:4700::1111]",
+        "https://[2606:4700::1111]",
     )
     assert not authority.is_private
+    assert _target("https://h:443/").authority == _target("https://h/").authority
+    assert _target("http://h/").authority.site == _target("https://h/").authority.site
+    assert _target("http://h:443/").authority.site == "h:443"
     assert _target("http://10.1.2.3/").authority.is_private
     assert not _target("http://localhost/").authority.is_private
 
