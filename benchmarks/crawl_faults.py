@@ -30,7 +30,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.crawl_site import Asked, Kind, PlannedUrl, Site, plan_urls, started_site
+from benchmarks.crawl_site import Asked, Site, started_site
+from benchmarks.crawl_urls import Kind, PlannedUrl, plan_urls
 from benchmarks.process_tree import descendants, sampled_mb
 from crawlers.causes import Cause
 from crawlers.crawled import read_crawled
@@ -43,7 +44,7 @@ from facedata.options import UrlsSource
 HOSTS = 8
 SEED = 20
 MAX_IMAGE_BYTES = 256 << 10
-_PATIENCE_S = 600.0
+_PATIENCE_S = 3600.0
 _POLL_S = 0.01
 _DOWN = frozenset({Cause.CONNECTION_FAILED.value, Cause.HOST_DOWN.value})
 _ASKED_OFTEN = frozenset({Kind.LOOP, Kind.TRUNCATED})

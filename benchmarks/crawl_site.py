@@ -1,127 +1,32 @@
 """A site of faults for crawlers: every URL has its own, and every request is written down.
 
-``plan_urls`` says which URLs there are and what is wrong with each; the path alone tells the
-server, which keeps no state but bursts of 429 and its record of requests. It is an aiohttp server
-in a process of its own, one port of loopback for each host, and one more host that is down.
+The path of a URL says what comes of it (``benchmarks/crawl_urls.py``), so the server keeps no state
+but bursts of 429 and its record of requests. It is an aiohttp server in a process of its own, one
+port of loopback for each host, and one more host that is down.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import multiprocessing
-import random
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from multiprocessing.connection import Connection
 from typing import Any
 
-import numpy as np
 from aiohttp import web
-from PIL import Image
 
-_SHARED_BYTES = 50
-"""Every so many images have the bytes of the one before them."""
+from benchmarks.crawl_urls import JPEG, Kind, image_of
+
 _SLOW_S = 0.3
 _ENDLESS_PIECE = bytes(64 << 10)
 _ENDLESS_PIECES = 1024
 _BURST_EVERY = 400
 _BURST_S = 0.1
 ROBOTS = "User-agent: *\nDisallow: /forbidden/\n"
-
-
-class Kind(StrEnum):
-    """What comes of asking for a URL."""
-
-    IMAGE = "image"
-    SLOW = "slow"
-    MOVED = "moved"
-    """A redirect to the image."""
-    MISSING = "missing"
-    TRUNCATED = "truncated"
-    TEXT = "text"
-    """Says that it is a JPEG and is not."""
-    ENDLESS = "endless"
-    LOOP = "loop"
-    FORBIDDEN = "forbidden"
-    """By robots.txt."""
-    NOAI = "noai"
-    """Opts out by X-Robots-Tag."""
-    RESERVED = "reserved"
-    """Opts out by TDM-Reservation."""
-    DOWN = "down"
-    """At the host that refuses connections."""
-
-
-SHARES = {
-    Kind.MISSING: 0.10,
-    Kind.SLOW: 0.05,
-    Kind.MOVED: 0.02,
-    Kind.TRUNCATED: 0.02,
-    Kind.TEXT: 0.01,
-    Kind.ENDLESS: 0.01,
-    Kind.LOOP: 0.01,
-    Kind.FORBIDDEN: 0.02,
-    Kind.NOAI: 0.01,
-    Kind.RESERVED: 0.01,
-    Kind.DOWN: 0.02,
-}
-"""How much of a list is of each kind; the rest are images."""
-
-GOOD = frozenset({Kind.IMAGE, Kind.SLOW, Kind.MOVED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedUrl:
-    """One row of the list: whose it is, at which of the hosts, and what comes of it."""
-
-    identity: str
-    host: int
-    kind: Kind
-    number: int
-
-    @property
-    def path(self) -> str:
-        """Where it is."""
-        return f"/{self.kind}/{self.number:06d}.jpg"
-
-
-def plan_urls(count: int, hosts: int, seed: int) -> list[PlannedUrl]:
-    """Plan a list: ``SHARES`` of each kind in random order, 20 URLs per identity.
-
-    Those of ``Kind.DOWN`` are at host ``hosts``, the others at hosts 0 to ``hosts - 1`` in turn.
-    """
-    kinds = [kind for kind, share in SHARES.items() for _ in range(round(share * count))]
-    kinds += [Kind.IMAGE] * (count - len(kinds))
-    random.Random(seed).shuffle(kinds)
-    return [
-        PlannedUrl(
-            identity=f"Person {number // 20:05d}",
-            host=hosts if kind is Kind.DOWN else number % hosts,
-            kind=kind,
-            number=number,
-        )
-        for number, kind in enumerate(kinds)
-    ]
-
-
-def image_of(number: int) -> bytes:
-    """The bytes of an image: a small JPEG, and a tail that makes it another file."""
-    return _JPEG + (number - (number % _SHARED_BYTES == 1)).to_bytes(8, "big")
-
-
-def _jpeg() -> bytes:
-    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).resize((224, 224)).save(stream, "JPEG", quality=85)
-    return stream.getvalue()
-
-
-_JPEG = _jpeg()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +215,7 @@ async def _endless(request: web.Request, _number: int) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "image/jpeg"})
     await response.prepare(request)
     with suppress(ConnectionError):
-        await response.write(_JPEG)
+        await response.write(JPEG)
         for _ in range(_ENDLESS_PIECES):
             await response.write(_ENDLESS_PIECE)
     return response

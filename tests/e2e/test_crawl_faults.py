@@ -11,7 +11,7 @@ from benchmarks.crawl_faults import (
     started_list,
     wrong_causes,
 )
-from benchmarks.crawl_site import Kind
+from benchmarks.crawl_urls import Kind
 
 URLS = 1_500
 KILLS = 4

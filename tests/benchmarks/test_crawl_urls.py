@@ -1,10 +1,10 @@
-"""The site of faults: what its list holds."""
+"""The list of the site of faults: what it holds."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from benchmarks.crawl_site import SHARES, Kind, image_of, plan_urls
+from benchmarks.crawl_urls import SHARES, Kind, image_of, plan_urls
 
 
 def test_a_list_has_its_share_of_every_kind() -> None:
