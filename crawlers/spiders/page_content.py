@@ -51,9 +51,10 @@ class PageContent:
     """What one page holds, in page order.
 
     ``next_urls`` are pages to be read for the same person. ``without_url`` counts elements that
-    were selected but had no URL. ``cause`` says that the page cannot or may not be used
-    (``not_a_page``, ``opted_out``, …): then nothing else is set, but ``detail`` may be.
-    ``retry_after_s`` asks for the same page again after so long, such as an API that is busy.
+    were selected but gave no image. ``cause`` says that the page cannot or may not be used
+    (``not_a_page``, ``opted_out``, …): then nothing else is set but ``detail``, which otherwise
+    says what else is worth a record, such as why files were left out. ``retry_after_s`` asks for
+    the same page again after so many seconds, such as of an API that is busy.
     """
 
     images: tuple[FoundImage, ...] = ()

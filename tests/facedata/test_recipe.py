@@ -76,6 +76,8 @@ def test_digest_ignores_layout_and_sees_values() -> None:
             "key 'exclude.0' is {'name': 'x'}; needs exactly one of folder, recordio, webdataset, "
             "img2dataset, parquet, ",
         ),
+        ("licences: cc0\n", "key 'licences' is 'cc0'; "),
+        ("licences: [cc0, '']\n", "key 'licences.1' is ''; string should match pattern"),
         ("exclude: [{name: folder, folder: {path: x}}]\n", "sources need different names; found "),
     ],
 )
@@ -210,3 +212,45 @@ def test_a_set_of_pairs_is_no_source() -> None:
     text = "name: p\nsources: [{bin: {path: lfw.bin}}]\n"
     with pytest.raises(RecipeError, match=r"unknown key 'sources\.0\.bin' with value"):
         parse_recipe(text)
+
+
+URLS = "name: a\nsources:\n  - urls: {path: urls.csv, contact: 'mailto:a@example.org'"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (", contact: ''}", "key 'sources.0.urls.contact' is ''"),
+        (", user_agent: Mozilla/5.0}", "key 'sources.0.urls.user_agent' is 'Mozilla/5.0'"),
+        (", delay_s: -1}", "key 'sources.0.urls.delay_s' is -1; input should be greater"),
+        (", partitions: 0}", "key 'sources.0.urls.partitions' is 0"),
+        (", refresh_days: 0}", "key 'sources.0.urls.refresh_days' is 0; input should be greater"),
+        (", allow_private: ['a:70000']}", "key 'sources.0.urls.allow_private.0' is 'a:70000'"),
+        (", allow_private: ['http://a']}", "key 'sources.0.urls.allow_private.0' is 'http://a'"),
+        (", sites: x.yaml}", "unknown key 'sources.0.urls.sites' with value 'x.yaml'; allowed"),
+    ],
+)
+def test_a_source_of_urls_names_what_is_wrong(keys: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(URLS + keys)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_spider_is_of_a_known_kind() -> None:
+    text = "name: a\nsources:\n  - crawl: {identities: a.csv, sites: b.yaml, spider: flickr}\n"
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text)
+    assert "key 'sources.0.crawl.spider' is 'flickr'; input should be 'gallery', 'jsonapi'" in str(
+        caught.value
+    )
+
+
+def test_lists_of_fetched_sources_are_beside_the_recipe(tmp_path: Path) -> None:
+    keys = ", identities: people.csv, allow_private: ['127.0.0.1:8080', '[::1]', intern]}"
+    (source,) = resolve_paths(parse_recipe(URLS + keys), tmp_path).sources
+    assert source.urls is not None
+    assert source.urls.path == str(tmp_path / "urls.csv")
+    assert source.urls.identities == str(tmp_path / "people.csv")
+    assert source.urls.contact == "mailto:a@example.org"
+    assert source.urls.allow_private == ("127.0.0.1:8080", "[::1]", "intern")
