@@ -8,6 +8,7 @@ may be private have a session of their own: what one site may do never serves an
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,7 +20,8 @@ from crawlers.network.addresses import is_public
 from crawlers.network.user_agent import UserAgent
 
 _LOOKUPS_AT_ONCE = 32
-_KEEP_ALIVE_S = 60.0
+_KEEP_ALIVE_S = 15.0
+_OPEN_FILES = 16_384
 _DNS_CACHE_S = 60
 _HEADER_LINE_BYTES = 8190
 
@@ -91,9 +93,14 @@ class PublicResolver(AbstractResolver):
 
 
 class Connections:
-    """The two sessions, with kept-alive connections; they keep no cookies and use no proxy."""
+    """The two sessions, with kept-alive connections; they keep no cookies and use no proxy.
+
+    ``most`` is how many requests may be under way at once, so that the process never runs out of
+    files to open: one half is for them, the other for connections that are kept for later.
+    """
 
     def __init__(self, user_agent: UserAgent, resolver: AbstractResolver | None) -> None:
+        self.most = _open_files() // 2
         names = resolver or SystemResolver()
         self._own_resolver = names if resolver is None else None
         self._public = _session(user_agent, PublicResolver(names), public_socket)
@@ -121,6 +128,17 @@ def public_socket(address: Any) -> socket.socket:
     if not is_public(place[0]):
         raise PrivateAddressError(f"{place[0]} is not a public address")
     return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _open_files() -> int:
+    """Return how many files this process may have open, after raising that as far as useful."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _OPEN_FILES
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def _look_up(host: str, port: int, family: int, kind: int) -> list[Any]:

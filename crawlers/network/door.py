@@ -49,6 +49,7 @@ class Door:
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         self._queues: OrderedDict[str, HostQueue] = OrderedDict()
+        self._sockets = asyncio.Semaphore(connections.most)
 
     def hosts(self) -> list[HostState]:
         """Say how each host stands that was asked lately."""
@@ -89,7 +90,9 @@ class Door:
         queue.asked += 1
         try:
             session = self._connections.session(may_be_private=visit.may_be_private)
-            reply = await exchange(session, visit.request, visit.judge)
+            async with self._sockets:
+                started = self._loop.time()
+                reply = await exchange(session, visit.request, visit.judge)
             return reply
         finally:
             self._note_end(queue, reply, started, was_probe=was_probe)

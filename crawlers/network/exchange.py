@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,6 +24,8 @@ _NO_HEADERS: Headers = CIMultiDictProxy(CIMultiDict())
 # What is read of an unwanted body, and how long, so that its connection can be kept.
 _DRAINED_BYTES = 64 << 10
 _DRAINED_S = 1.0
+# Failures of this machine, which say nothing about the host.
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,8 @@ def _refusal_of(error: Exception) -> Refusal:
     # The text of these errors repeats the URL, whose query may be secret.
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else inner
     detail = one_line(text) or type(inner).__name__
+    if isinstance(inner, OSError) and inner.errno in _OURS:
+        return Refusal(cause=Cause.UNEXPECTED, detail=detail)
     for kind, cause in _KINDS:
         if isinstance(inner, kind) or isinstance(error, kind):
             return Refusal(cause=cause, detail=detail)

@@ -115,7 +115,7 @@ class Network:
             "allows": lambda _url: True,
             "allow_private": lambda _host, _port: True,
             "delay_s": 0.0,
-            "timeout_s": 2.0,
+            "timeout_s": 5.0,
             "retries": 0,
         }
         return FetchRules(**defaults | keys)

@@ -242,7 +242,9 @@ def test_retry_after_is_kept_for_the_whole_host(network: Any) -> None:
         routes["/busy"] = busy
         async with network.site(routes=routes) as site, network.fetcher() as door:
             again = asyncio.create_task(door.fetch(network.ask(f"{site.url}/busy", retries=1)))
-            await asyncio.sleep(0.2)
+            while not site.paths():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
             other = await door.fetch(network.ask(f"{site.url}/a"))
             assert (other.body, (await again).body) == (b"x", b"y")
             first = site.asked[2]
