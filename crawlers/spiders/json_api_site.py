@@ -16,6 +16,9 @@
 
 from __future__ import annotations
 
+import re
+import string
+from functools import cached_property
 from typing import Annotated, Literal, Self, TypeAlias
 
 import jmespath
@@ -83,7 +86,7 @@ class JsonApiSite(SiteKeys):
     next_page: NextPage | None = None
     terms_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")] | None = None
     """Where the owner allows programs to use the interface: then robots.txt, which speaks to
-    crawlers of pages, is not asked about it. Images obey it all the same."""
+    crawlers of pages, is not asked about addresses with the path of ``start_url``."""
 
     @field_validator("image", mode="before")
     @classmethod
@@ -101,6 +104,17 @@ class JsonApiSite(SiteKeys):
         return self
 
     def is_api(self, url: str) -> bool:
-        """Say whether ``url`` is a call of the interface, whose terms are known."""
-        address = self.start_url.partition("?")[0].partition("{")[0]
-        return self.terms_url is not None and url.startswith(address)
+        """Say whether ``url`` has the path of ``start_url``, and the owner's terms are known."""
+        if self.terms_url is None:
+            return False
+        return self._path.fullmatch(url.partition("?")[0]) is not None
+
+    @cached_property
+    def _path(self) -> re.Pattern[str]:
+        parts = string.Formatter().parse(self.start_url.partition("?")[0])
+        return re.compile(
+            "".join(
+                re.escape(text) + ("" if column is None else "[^/]+")
+                for text, column, _, _ in parts
+            )
+        )

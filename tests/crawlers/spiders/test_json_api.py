@@ -139,12 +139,27 @@ def test_a_path_that_does_not_fit_is_told(described: Make) -> None:
     assert (content.detail or "").startswith("a path does not fit the answer: In function join()")
 
 
-def test_only_calls_of_an_interface_with_known_terms_pass_robots_by(described: Make) -> None:
-    plain = described("jsonapi", **KEYS)
-    known = described("jsonapi", **KEYS, terms_url="https://example.org/terms")
-    assert not plain.is_api("https://example.org/people/ada")
-    assert known.is_api("https://example.org/people/ada")
-    assert not known.is_api("https://example.org/photos/a.jpg")
+@pytest.mark.parametrize(
+    ("start_url", "url", "is_api"),
+    [
+        ("https://example.org/people/{slug}", "https://example.org/people/ada?page=2", True),
+        ("https://example.org/people/{slug}", "https://example.org/people/ada/1.jpg", False),
+        ("https://example.org/people/{slug}", "https://example.org/photos/a.jpg", False),
+        ("https://example.org/{slug}.json", "https://example.org/ada.json", True),
+        ("https://example.org/{slug}.json", "https://example.org/ada.jpg", False),
+        ("https://example.org/v1/search?q={slug}", "https://example.org/v1/search?c=a", True),
+        ("https://example.org/v1/search?q={slug}", "https://example.org/v1/searching", False),
+        ("https://example.org/v1/search?q={slug}", "https://example.org:8/v1/search", False),
+    ],
+)
+def test_only_calls_of_an_interface_with_known_terms_pass_robots_by(
+    described: Make, start_url: str, url: str, is_api: bool
+) -> None:
+    keys = KEYS | {"start_url": start_url}
+    assert not described("jsonapi", **keys).is_api(url)
+    known = described("jsonapi", **keys, terms_url="https://example.org/terms")
+    assert known.is_api(url) is is_api
+    assert known.fetch_rules().is_api(url) is is_api
 
 
 SITE = Sites.model_validate(
