@@ -57,6 +57,14 @@ class Reason(StrEnum):
     REJECTED = "rejected"
     """Dropped: people said that it does not show this identity."""
 
+    EXCLUDED_NAME = "excluded_name"
+    """Dropped: the identity, or one it is merged with, has the name of somebody in an excluded
+    set."""
+    EXCLUDED_FACE = "excluded_face"
+    """Dropped: the identity, or one it is merged with, looks like somebody in an excluded set."""
+    EXCLUDED_PHOTO = "excluded_photo"
+    """Dropped: the picture is in an excluded set."""
+
     NO_MAIN_CLUSTER = "no_main_cluster"
     """Held: the identity has no clear main cluster."""
     TAKEN_OVER = "taken_over"
@@ -92,6 +100,9 @@ _OUTCOME_OF: dict[Reason, Outcome] = {
             Reason.OUTLIER,
             Reason.SAME_FACE_CLAIMED_TWICE,
             Reason.REJECTED,
+            Reason.EXCLUDED_NAME,
+            Reason.EXCLUDED_FACE,
+            Reason.EXCLUDED_PHOTO,
         ),
         Outcome.DROPPED,
     ),

@@ -201,6 +201,11 @@ class ExcludedSource(Source):
 
     bin: VerificationSetSource | None = None
 
+    @property
+    def has_names(self) -> bool:
+        """Whether its names are those of other sets too."""
+        return self.identities == "shared" and self.bin is None
+
     @model_validator(mode="after")
     def _is_there(self) -> Self:
         if self.crawl is not None or self.urls is not None:

@@ -24,6 +24,8 @@ LEDGER = "ledger.parquet"
 CANDIDATES = "candidates.parquet"
 REPORT = "report/index.html"
 CROISSANT = "croissant.json"
+EXCLUSION = "exclusion.parquet"
+"""The certificate of exclusion, in versions whose recipe excludes sets."""
 _NAME = re.compile(r"^(?P<dataset>[a-z0-9][a-z0-9-]{0,63})-v(?P<number>\d{4,})$")
 
 
@@ -104,20 +106,22 @@ def content_digest(
     identities: Mapping[str, int],
     models: Mapping[str, str],
 ) -> str:
-    """Digest of what a version holds: shards, ledger, candidates, class indices, models.
+    """Digest of what a version holds: shards, ledger, candidates, class indices, models, and the
+    certificate of exclusion where there is one.
 
     The report and the data card carry the version's name and are left out, so that building the
     same thing again is recognised whatever number it would get.
     """
-    return digest_of(
-        {
-            "shards": [[shard.path, shard.images, shard.sha256] for shard in shards],
-            "ledger": files[LEDGER],
-            "candidates": files[CANDIDATES],
-            "identities": dict(identities),
-            "models": dict(models),
-        }
-    )
+    content = {
+        "shards": [[shard.path, shard.images, shard.sha256] for shard in shards],
+        "ledger": files[LEDGER],
+        "candidates": files[CANDIDATES],
+        "identities": dict(identities),
+        "models": dict(models),
+    }
+    if EXCLUSION in files:
+        content["exclusion"] = files[EXCLUSION]
+    return digest_of(content)
 
 
 def assign_class_indices(

@@ -7,6 +7,7 @@ process. A run that was killed is simply started again; stages that are complete
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from getpass import getuser
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -23,7 +24,7 @@ from facedata.errors import RequestError, StorageError
 from facedata.lock import hold_workspace
 from facedata.stages import StageResult
 from facedata.versions import manifest_path
-from flows import steps
+from flows import exclusion, steps
 from flows.clock import utc_now
 from flows.events import emit_released
 from flows.job import Job, open_job
@@ -62,6 +63,8 @@ ingest_task = _step("ingest")(steps.ingest)
 partition_task = _step("partition")(steps.measure_partition)
 intra_task = _step("intra")(steps.intra)
 inter_task = _step("inter")(steps.inter)
+ingest_excluded_task = _step("ingest excluded sets")(exclusion.ingest_excluded)
+exclude_task = _step("exclude")(exclusion.exclude)
 fetch_task = _step("fetch answers")(steps.fetch_answers)
 review_task = _step("review")(steps.review)
 release_task = _step("release")(steps.release)
@@ -100,6 +103,9 @@ def _run(job: Job, runner: Runner, until: str, reporter: Reporter) -> dict[str, 
         return summary.result()
     images = ingest_task(job, reporter)
     summary.add_stage(images)
+    # At once, so that a missing set is told before hours of work.
+    to_exclude = ingest_excluded_task(job, reporter) if job.recipe.exclude else {}
+    summary.add_excluded(to_exclude)
     if summary.reached("ingest"):
         return summary.result()
     parts = _measure(job, runner, images, until != "faces", reporter)
@@ -119,11 +125,18 @@ def _run(job: Job, runner: Runner, until: str, reporter: Reporter) -> dict[str, 
         return summary.result()
     reading = Reading(reviewer=getuser(), decided_at=utc_now())
     found = steps.Found(intra=intra, inter=inter, is_server_down=bool(fetched.get("unreachable")))
+    if to_exclude:
+        measured = exclusion.measure_excluded(
+            job, to_exclude, lambda images: _measure(job, runner, images, True, reporter)
+        )
+        excluded = exclude_task(build_so_far, found, measured)
+        summary.add_stage(excluded.result)
+        found = replace(found, exclude=excluded)
     asked = review_task(build_so_far, found, reading, reporter)
     summary.add("review", {**fetched, **asked})
     if summary.reached("review"):
         return summary.result()
-    released = release_task(build_so_far, intra, inter)
+    released = release_task(build_so_far, found)
     summary.add_release(released)
     _announce(job, released.manifest.version)
     return summary.result()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from cleaning.export.exclusion_facts import ExclusionFacts
 from cleaning.export.review_facts import AuditFacts
 from cleaning.stages.release import Released
 from facedata.stages import StageResult
@@ -50,6 +51,12 @@ class Summary:
         """A stage with one result."""
         self.add(result.stage, {**result.counts, "resumed": result.resumed})
 
+    def add_excluded(self, ingested: Mapping[str, StageResult]) -> None:
+        """The excluded sets as they were listed; nothing without any."""
+        if ingested:
+            counts = {name: images.counts["images"] for name, images in ingested.items()}
+            self.add("excluded sets", counts)
+
     def add_parts(self, parts: Sequence[tuple[StageResult, StageResult | None]]) -> None:
         """The stages that run partition by partition."""
         for position in (0, 1):
@@ -78,7 +85,27 @@ class Summary:
                 for c in released.contradictions
             ],
             "audit": asdict(released.audit.facts()) if released.audit else None,
+            "exclusion": _exclusion(released.exclusion) if released.exclusion else None,
         }
+
+
+def _exclusion(facts: ExclusionFacts) -> Answer:
+    return {
+        "threshold": facts.threshold,
+        "open_pairs": facts.open_pairs,
+        "sets": {
+            fact.name: {
+                "identities": fact.identities,
+                "images": fact.images,
+                "unusable": fact.unusable,
+                "people_out": fact.people,
+                "pictures_out": fact.pictures,
+                "closest": fact.closest.similarity if fact.closest else None,
+            }
+            for fact in facts.sets
+        },
+        "says": [*facts.in_words(), *facts.unknowns()],
+    }
 
 
 def _counts_text(counts: Answer) -> str:
@@ -105,6 +132,8 @@ def summary_lines(answer: Answer) -> list[str]:
         f"  report  {release['folder']}/report/index.html",
     ]
     lines.extend(_review_lines(answer))
+    if release["exclusion"]:
+        lines.extend(f"  exclude {line}" for line in release["exclusion"]["says"])
     if release["audit"]:
         lines.append(_audit_line(AuditFacts(**release["audit"])))
     lines.extend(

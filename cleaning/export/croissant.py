@@ -70,7 +70,8 @@ class CardData:
 
     ``version`` counts from 1. ``sources`` and ``licences`` map a name to its number of images;
     images without a known licence are under ``None``. ``decisions`` is how many pairs of
-    identities people decided, ``limitations`` sentences on what the version does not know.
+    identities people decided, ``exclusions`` sentences on sets whose people were kept out,
+    ``limitations`` on what the version does not know.
     """
 
     name: str
@@ -82,6 +83,7 @@ class CardData:
     sources: Mapping[str, int] = field(default_factory=dict)
     licences: Mapping[str | None, int] = field(default_factory=dict)
     decisions: int = 0
+    exclusions: Sequence[str] = ()
     limitations: Sequence[str] = ()
 
 
@@ -110,7 +112,7 @@ def render_card(data: CardData) -> bytes:
         "distribution": _distribution(data),
         "recordSet": _record_sets(data.image_format) if data.shards else [],
         "rai:dataCollection": _collection(data.sources),
-        "rai:dataPreprocessingProtocol": list(_PREPROCESSING),
+        "rai:dataPreprocessingProtocol": [*_PREPROCESSING, *data.exclusions],
         "rai:dataAnnotationProtocol": [
             f"For {count_of(data.decisions, 'pair')} of identities, people decided whether they "
             "are one person."

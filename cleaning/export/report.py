@@ -13,6 +13,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from cleaning.export.exclusion_facts import HOWS, ExclusionFacts
 from cleaning.export.galleries import PairCard, PhotoGallery
 from cleaning.export.histogram import Histogram, draw
 from cleaning.export.review_facts import NOT_AUDITED, AuditFacts, ReviewFacts
@@ -25,6 +26,7 @@ IDENTITIES_SHOWN = 2_000
 SOURCES_SHOWN = 200
 CONTRADICTIONS_SHOWN = 100
 PEOPLE_SHOWN = 100
+EXCLUDED_SHOWN = 500
 _FEW_PHOTOS = 2
 _TONES = {
     Outcome.KEPT: "good",
@@ -72,8 +74,8 @@ class ReportData:
     which answers contradict one another. ``licences`` counts images in the version, those
     without a known licence under ``None``. ``recipe`` is the recipe's text. ``notes`` are
     further sentences on what the version does not know. ``review`` says who decided, ``audit`` how
-    many wrong photos a sample showed; each is None when there was none. No time of day is part of
-    a report: the same version gives the same bytes.
+    many wrong photos a sample showed, ``exclusion`` who was kept out; each is None when there was
+    none. No time of day is part of a report: the same version gives the same bytes.
     """
 
     name: str
@@ -93,6 +95,7 @@ class ReportData:
     notes: Sequence[str] = ()
     review: ReviewFacts | None = None
     audit: AuditFacts | None = None
+    exclusion: ExclusionFacts | None = None
 
 
 def render_report(data: ReportData) -> bytes:
@@ -115,6 +118,8 @@ def render_report(data: ReportData) -> bytes:
         sources=_largest_sources(data.summary),
         contradictions=data.contradictions[:CONTRADICTIONS_SHOWN],
         people_shown=PEOPLE_SHOWN,
+        excluded=data.exclusion.people[:EXCLUDED_SHOWN] if data.exclusion else [],
+        hows=HOWS,
         licences=sorted(data.licences.items(), key=lambda item: (-item[1], item[0] or "")),
         outcomes=OUTCOMES,
         reasons=REASONS,
@@ -171,7 +176,8 @@ def list_unknowns(data: ReportData) -> list[str]:
         "Whether the names are right: a class whose photos nearly all show another, unlisted "
         "person looks like a clean class.",
     )
-    return [text for count, text in found if count] + [*data.notes, *always]
+    excluded = data.exclusion.unknowns() if data.exclusion else []
+    return [text for count, text in found if count] + [*excluded, *data.notes, *always]
 
 
 def _most_removed_first(line: IdentityLine) -> tuple[int, str]:

@@ -17,10 +17,11 @@ from cleaning.identity.join import minimum_cross_class
 from cleaning.identity.join_pairs import CrossClassPairs
 from cleaning.stages.copies import CopyPair
 from cleaning.stages.measured import Measured
+from cleaning.stages.members import Members, members_of
 from cleaning.stages.photo_decisions import Judged
 from cleaning.stages.settle import hopeful_identity
 from facedata.options import InterOptions
-from facedata.records import LedgerRow, to_parquet
+from facedata.records import to_parquet
 from facedata.review import PENDING, CandidateRow, Pair, PairEvidence
 from facedata.stages import StageOutput, StageResult, run_stage, stage_key
 from facedata.storage import Storage
@@ -68,7 +69,7 @@ def find_candidates(storage: Storage, given: InterInput) -> StageResult:
 
 
 def _find(given: InterInput) -> StageOutput:
-    members = _members(given.judged.rows, given.measured)
+    members = members_of(given.judged.rows, given.measured, hopeful_identity)
     threshold, calibration = _threshold(members, given)
     evidence = _evidence(members, threshold) if members.face_ids else []
     evidence += _sharing_a_face(members, given.copies, {row.pair for row in evidence})
@@ -82,46 +83,7 @@ def _find(given: InterInput) -> StageOutput:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Members:
-    """The faces of the main clusters: their ids, unit rows (n, d) and identity indices (n,)."""
-
-    names: list[str]
-    face_ids: list[str]
-    embeddings: NDArray[np.float16]
-    identity: NDArray[np.int64]
-
-    def only(self, identities: Sequence[int]) -> _Members:
-        """The faces of some identities."""
-        rows = np.flatnonzero(np.isin(self.identity, identities))
-        return _Members(
-            names=self.names,
-            face_ids=[self.face_ids[row] for row in rows],
-            embeddings=self.embeddings[rows],
-            identity=self.identity[rows],
-        )
-
-
-def _members(rows: Sequence[LedgerRow], measured: Measured) -> _Members:
-    faces = sorted(
-        {
-            (identity, row.face_id)
-            for row in rows
-            if (identity := hopeful_identity(row)) is not None and row.face_id is not None
-        }
-    )
-    names = sorted({identity for identity, _ in faces})
-    index = {name: i for i, name in enumerate(names)}
-    row_of = {face_id: row for row, face_id in enumerate(measured.face_ids())}
-    return _Members(
-        names=names,
-        face_ids=[face_id for _, face_id in faces],
-        embeddings=measured.embeddings[[row_of[face_id] for _, face_id in faces]],
-        identity=np.array([index[identity] for identity, _ in faces], np.int64),
-    )
-
-
-def _threshold(members: _Members, given: InterInput) -> tuple[float, dict[str, Any] | None]:
+def _threshold(members: Members, given: InterInput) -> tuple[float, dict[str, Any] | None]:
     if given.options.threshold != "auto":
         return given.options.threshold, None
     calibration = calibrate_merge(
@@ -133,7 +95,7 @@ def _threshold(members: _Members, given: InterInput) -> tuple[float, dict[str, A
     return calibration.threshold, asdict(calibration)
 
 
-def _evidence(members: _Members, threshold: float) -> list[PairEvidence]:
+def _evidence(members: Members, threshold: float) -> list[PairEvidence]:
     pairs = minimum_cross_class(
         members.embeddings, members.identity, threshold, threads=os.cpu_count() or 1
     )
@@ -165,7 +127,7 @@ def _evidence(members: _Members, threshold: float) -> list[PairEvidence]:
 
 
 def _sharing_a_face(
-    members: _Members, copies: Sequence[CopyPair], known: Set[Pair]
+    members: Members, copies: Sequence[CopyPair], known: Set[Pair]
 ) -> list[PairEvidence]:
     """What is measured between identities that ship one face and are not known; nearest first."""
     owners: dict[str, set[int]] = defaultdict(set)
@@ -186,7 +148,7 @@ def _sharing_a_face(
     return sorted(apart, key=lambda row: (-row.max_similarity, row.pair))
 
 
-def _centroid_similarity(members: _Members, pairs: CrossClassPairs) -> NDArray[np.float32]:
+def _centroid_similarity(members: Members, pairs: CrossClassPairs) -> NDArray[np.float32]:
     """Cosine between the mean embeddings of both identities of each pair, (pairs,)."""
     wanted, index = np.unique(
         np.concatenate([pairs.identity_a, pairs.identity_b]), return_inverse=True

@@ -14,7 +14,9 @@ from typing import Any
 
 from cleaning.stages import inter as inter_stage
 from cleaning.stages import intra as intra_stage
+from cleaning.stages.copies import CopyPair
 from cleaning.stages.crops import CropReader
+from cleaning.stages.exclusion import Exclusion, load_exclusion
 from cleaning.stages.measured import Measured, load_measured
 from cleaning.stages.photo_decisions import Judged, apply_measured, judge
 from cleaning.stages.review_folder import ReviewFolder
@@ -42,6 +44,8 @@ class Material:
     intra: StageResult
     inter: StageResult
     models: Mapping[str, str]
+    exclude: StageResult | None = None
+    """None when the recipe excludes no set."""
 
     @cached_property
     def images(self) -> list[ImageRecord]:
@@ -71,6 +75,24 @@ class Material:
         """What was measured about each merge candidate."""
         path = self.inter.path(inter_stage.EVIDENCE)
         return self.folder.storage.read_records(path, PairEvidence)
+
+    @cached_property
+    def copies(self) -> list[CopyPair]:
+        """The photos that are one picture; none where an earlier Winnow did not list them."""
+        if intra_stage.COPIES not in self.intra.files:
+            return []
+        path = self.intra.path(intra_stage.COPIES)
+        return self.folder.storage.read_records(path, CopyPair)
+
+    @cached_property
+    def exclusion(self) -> Exclusion | None:
+        """Who must be kept out; None when the recipe excludes no set."""
+        return load_exclusion(self.folder.storage, self.exclude) if self.exclude else None
+
+    @cached_property
+    def excluded(self) -> frozenset[str]:
+        """Identities that are out, but for those merged with them."""
+        return frozenset(self.exclusion.identities()) if self.exclusion else frozenset()
 
     @cached_property
     def measured(self) -> Measured:
@@ -121,6 +143,7 @@ def note_newest(material: Material) -> None:
         "parts": [[_reference(stage) for stage in part] for part in material.parts],
         "intra": _reference(material.intra),
         "inter": _reference(material.inter),
+        "exclude": _reference(material.exclude) if material.exclude else None,
         "models": dict(material.models),
     }
     folder = material.folder
@@ -149,6 +172,7 @@ def find_newest(folder: ReviewFolder) -> Material:
         intra=_found(folder, noted["intra"]),
         inter=_found(folder, noted["inter"]),
         models=noted["models"],
+        exclude=_found(folder, noted["exclude"]) if noted.get("exclude") else None,
     )
 
 

@@ -22,7 +22,13 @@ def pair_items(context: QuestionContext) -> list[PairItem]:
     """The open merge candidates worth most, with control questions among them."""
     waiting = context.asked.waiting(Kind.PAIRS, Kind.SENIOR)
     decided = {pair: row.decision for pair, row in context.decided.items()}
-    candidates = [row for row in context.material.evidence if row.pair not in waiting]
+    out = context.material.excluded
+    # Who is one person with somebody who is out goes too; of two who are out nothing is asked.
+    candidates = [
+        row
+        for row in context.material.evidence
+        if row.pair not in waiting and not out.issuperset(row.pair)
+    ]
     chance = _chance(context, candidates)
     chosen = plan_pairs(candidates, decided, chance, context.wishes.budget)
     questions = _questions(context, chosen)

@@ -34,7 +34,8 @@ def grid_items(context: QuestionContext) -> list[GridItem]:
     for identity, rows in _borderline(context).items():
         reference = context.sides.side(identity, without={row.face_id or "" for row in rows})
         grids.extend(_grids(context, reference, rows, _WHY_NEAR))
-    return grids[: context.wishes.budget]
+    out = context.material.excluded
+    return [grid for grid in grids if grid.reference.identity not in out][: context.wishes.budget]
 
 
 def audit_items(context: QuestionContext) -> list[AuditItem]:

@@ -6,7 +6,7 @@ embed alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -59,6 +59,27 @@ class Pictures:
             hashes=hashes_from_hex([photo.perceptual_hash or "" for photo in hashed]),
             face_ids=[face_ids[row] for row in main],
             embeddings=measured.embeddings[main],
+        )
+
+    def of_images(self, wanted: Container[str]) -> Pictures:
+        """Those of some images."""
+        kept = [row for row, image_id in enumerate(self.image_ids) if image_id in wanted]
+        return Pictures(
+            image_ids=[self.image_ids[row] for row in kept],
+            hashes=self.hashes[kept],
+            face_ids=[self.face_ids[row] for row in kept],
+            embeddings=self.embeddings[kept],
+        )
+
+    def joined(self, other: Pictures) -> Pictures:
+        """These, and then the others."""
+        if not len(self) or not len(other):
+            return self if len(self) else other
+        return Pictures(
+            image_ids=self.image_ids + other.image_ids,
+            hashes=np.concatenate([self.hashes, other.hashes]),
+            face_ids=self.face_ids + other.face_ids,
+            embeddings=np.concatenate([self.embeddings, other.embeddings]),
         )
 
 

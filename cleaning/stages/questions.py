@@ -39,6 +39,8 @@ class Planner:
             judged=material.judged,
             candidates=material.candidates,
             measured=material.measured,
+            copies=material.copies,
+            exclusion=material.exclusion,
         )
         # Nothing that is decided changes while batches are planned.
         self._context = QuestionContext(

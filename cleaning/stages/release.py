@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from cleaning.export.croissant import CardData, render_card
+from cleaning.export.exclusion_facts import ExclusionFacts
 from cleaning.export.report import ReportData, list_unknowns, render_report
 from cleaning.export.samples import Sample, sample_of
 from cleaning.export.shards import ImageFormat, ShardConfig, ShardInfo, write_shards
@@ -17,12 +18,17 @@ from cleaning.export.wording import public_name
 from cleaning.identity.merge import Contradiction
 from cleaning.stages.audit import Audit, check_noise
 from cleaning.stages.content import Findings, VersionContent, decide_content
+from cleaning.stages.copies import CopyPair
 from cleaning.stages.crops import CropReader
+from cleaning.stages.excluded_set import ExcludedSet
+from cleaning.stages.exclusion import Exclusion, certificate, find_remaining
+from cleaning.stages.exclusion_report import exclusion_facts
 from cleaning.stages.faces import FACES
 from cleaning.stages.measured import Measured
 from cleaning.stages.photo_decisions import Judged
 from cleaning.stages.report import ReportInput, report_data
 from cleaning.stages.review_folder import ReviewFolder
+from facedata.exclusion import ExclusionRow
 from facedata.ledger import check_complete, count_outcomes
 from facedata.recipe import Recipe
 from facedata.records import FaceRecord, ImageRecord, LedgerRow, from_table, to_parquet
@@ -32,6 +38,7 @@ from facedata.storage import Storage
 from facedata.versions import (
     CANDIDATES,
     CROISSANT,
+    EXCLUSION,
     LEDGER,
     MANIFEST,
     REPORT,
@@ -57,6 +64,10 @@ class ReleaseInput:
     candidates: Sequence[CandidateRow]
     faces: Sequence[StageResult]
     measured: Measured
+    copies: Sequence[CopyPair] = ()
+    exclusion: Exclusion | None = None
+    excluded_sets: Sequence[ExcludedSet] = ()
+    """The sets that the exclusion looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +78,7 @@ class Released:
     is_new: bool
     contradictions: tuple[Contradiction, ...]
     audit: Audit | None
+    exclusion: ExclusionFacts | None
 
 
 def release_version(storage: Storage, given: ReleaseInput) -> Released:
@@ -88,6 +100,8 @@ def release_version(storage: Storage, given: ReleaseInput) -> Released:
             judged=given.judged,
             candidates=given.candidates,
             measured=given.measured,
+            copies=given.copies,
+            exclusion=given.exclusion,
         ),
     )
     content = replace(content, candidates=_without_addresses(content.candidates))
@@ -97,16 +111,33 @@ def release_version(storage: Storage, given: ReleaseInput) -> Released:
         LEDGER: to_parquet(LedgerRow, content.rows),
         CANDIDATES: to_parquet(CandidateRow, content.candidates),
     }
+    exclusion = _exclusion(storage, given, content)
+    if exclusion is not None:
+        tables[EXCLUSION] = to_parquet(ExclusionRow, exclusion.rows)
     if _is_unchanged(content, tables, given):
         manifest: Manifest = content.parent  # type: ignore[assignment]
     else:
-        manifest = _write(storage, given, content, tables)
+        manifest = _write(storage, given, content, tables, exclusion)
     return Released(
         manifest=manifest,
         is_new=manifest is not content.parent,
         contradictions=content.merges.contradictions,
         audit=content.audit,
+        exclusion=exclusion,
     )
+
+
+def _exclusion(
+    storage: Storage, given: ReleaseInput, content: VersionContent
+) -> ExclusionFacts | None:
+    """Who is out and why, and how near the rest comes; None when no set is excluded."""
+    if given.exclusion is None:
+        return None
+    rows = [
+        *certificate(given.exclusion, content.excluded, given.judged.rows, content.rows),
+        *find_remaining(storage, content.rows, given.measured, given.excluded_sets),
+    ]
+    return exclusion_facts(given.exclusion, rows, content)
 
 
 def _without_addresses(candidates: Sequence[CandidateRow]) -> list[CandidateRow]:
@@ -125,12 +156,16 @@ def _is_unchanged(
     return parent is not None and (
         (parent.recipe_digest, parent.models, parent.identities)
         == (given.recipe.digest(), given.models, content.identities)
-        and all(parent.files[name] == _sha256(data) for name, data in tables.items())
+        and all(parent.files.get(name) == _sha256(data) for name, data in tables.items())
     )
 
 
 def _write(
-    storage: Storage, given: ReleaseInput, content: VersionContent, tables: Mapping[str, bytes]
+    storage: Storage,
+    given: ReleaseInput,
+    content: VersionContent,
+    tables: Mapping[str, bytes],
+    exclusion: ExclusionFacts | None,
 ) -> Manifest:
     version = next_version(storage, given.recipe.name)
     folder = f"versions/{version}"
@@ -144,7 +179,9 @@ def _write(
         lambda name: storage.open_write(f"{folder}/{name}"),
     )
     counts = {"images": len(content.rows), **count_outcomes(content.rows)}
-    report = report_data(_report_input(storage, version, given, content))
+    report = report_data(
+        replace(_report_input(storage, version, given, content), exclusion=exclusion)
+    )
     files = {
         **tables,
         REPORT: render_report(report),
@@ -243,6 +280,7 @@ def _card(
         sources=dict(Counter(image.source for image in shipped)),
         licences=report.licences,
         decisions=decided,
+        exclusions=report.exclusion.in_words() if report.exclusion else (),
         limitations=list_unknowns(report),
     )
 

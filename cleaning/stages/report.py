@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from cleaning.export.exclusion_facts import ExclusionFacts
 from cleaning.export.galleries import build_galleries, build_pair_cards
 from cleaning.export.histogram import Histogram, Threshold, Tone, make_histogram
 from cleaning.export.report import ModelFact, ReportData, ThresholdFact
@@ -71,6 +72,7 @@ class ReportInput:
     crops: CropReader
     review: ReviewFolder
     audit: AuditFacts | None
+    exclusion: ExclusionFacts | None = None
 
 
 def report_data(given: ReportInput) -> ReportData:
@@ -103,6 +105,7 @@ def report_data(given: ReportInput) -> ReportData:
         notes=_copy_notes(given.copies),
         review=review_facts(given.review, given.candidates),
         audit=given.audit,
+        exclusion=given.exclusion,
     )
 
 

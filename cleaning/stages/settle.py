@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cleaning.stages.contest import Claim, share_out
@@ -19,12 +19,15 @@ class Verdicts:
 
     ``canonical`` maps merged-away identities to the one that stays; ``held`` names identities
     that wait, with the reason; ``rejected`` are faces, by id, and the identities that people said
-    they do not show.
+    they do not show. ``excluded`` are identities that must not ship, with the reason, and
+    ``excluded_images`` images, by id.
     """
 
     canonical: dict[str, str]
     held: dict[str, Reason]
     rejected: frozenset[tuple[str, str]] = field(default=frozenset())
+    excluded: Mapping[str, Reason] = field(default_factory=dict)
+    excluded_images: frozenset[str] = field(default=frozenset())
 
 
 def settle(
@@ -37,7 +40,8 @@ def settle(
 
     ``copies`` are pairs of images that are one picture and of which an identity ships only one.
 
-    Merged identities take the name of the canonical one. Waiting identities are held. A face that
+    Excluded people and pictures are dropped first, also those that wait for people. Merged
+    identities take the name of the canonical one. Waiting identities are held. A face that
     was rejected under one name is rejected under all names of the person. An image shipped twice
     under one identity keeps its first row, and so does a picture; a face claimed by two identities
     stays with the one that people confirmed, then with the more similar one. Identities with fewer
@@ -53,8 +57,14 @@ def settle(
 
 def _with_verdict(row: LedgerRow, verdicts: Verdicts) -> LedgerRow:
     identity = hopeful_identity(row)
+    waiting = row.claimed_identity if row.outcome == Outcome.HELD else None
+    excluded = verdicts.excluded.get(identity or waiting or "")
+    if excluded is not None:
+        return _refused(row, excluded)
     if identity is None:
         return row
+    if row.image_id in verdicts.excluded_images:
+        return _refused(row, Reason.EXCLUDED_PHOTO)
     if identity in verdicts.held:
         return _refused(row, verdicts.held[identity])
     name = verdicts.canonical.get(identity, identity)

@@ -49,6 +49,7 @@ def test_the_audit_in_a_line(audit: AuditFacts, line: str) -> None:
         "counts": counts,
         "contradictions": [],
         "audit": asdict(audit),
+        "exclusion": None,
     }
     lines = summary_lines({"stages": {}, "release": release})
     assert lines[-1] == f"  audit   {line}"
