@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crawlers.causes import Cause
 from crawlers.content import sniff_image
@@ -22,33 +22,35 @@ class Judged:
 
 def judge_image(answer: Answer) -> Judged:
     """Say what came of asking for an image: its bytes, or why they are not wanted."""
-    outcome = outcome_of(answer)
     if answer.cause is not None or answer.is_unchanged:
-        return Judged(outcome=outcome)
+        return Judged(outcome=outcome_of(answer))
     cause = _image_problem(answer.body)
     if cause is not None:
-        return Judged(outcome=replace(outcome, cause=cause))
-    stored = replace(
-        outcome, sha256=hashlib.sha256(answer.body).hexdigest(), size_bytes=len(answer.body)
-    )
-    return Judged(outcome=stored, body=answer.body)
+        return Judged(outcome=outcome_of(answer, cause=cause))
+    sha256 = hashlib.sha256(answer.body).hexdigest()
+    return Judged(outcome=outcome_of(answer, sha256=sha256), body=answer.body)
 
 
-def outcome_of(answer: Answer) -> Outcome:
-    """Return the evidence that an answer is, before anybody looks at its body."""
-    validators = answer.validators
+def outcome_of(answer: Answer, *, cause: Cause | None = None, sha256: str | None = None) -> Outcome:
+    """Return the evidence that an answer is.
+
+    ``cause`` is what is wrong with a body that came, ``sha256`` is of a body that is to be stored.
+    """
+    headers = answer.headers
     return Outcome(
         url=answer.url,
         fetched_at=answer.fetched_at,
-        cause=answer.cause,
+        cause=cause or answer.cause,
         detail=answer.detail,
         final_url=answer.final_url,
         http_status=answer.status,
         content_type=answer.content_type,
-        etag=validators.etag,
-        last_modified=validators.last_modified,
+        etag=headers.get("etag"),
+        last_modified=headers.get("last-modified"),
         robots=answer.robots,
         is_unchanged=answer.is_unchanged,
+        sha256=sha256,
+        size_bytes=None if sha256 is None else len(answer.body),
     )
 
 

@@ -40,7 +40,7 @@ def _refusal(job: JobFile) -> Callable[[Claim], Cause | None]:
             return target.cause
         if len(claim.url) > _URL_CHARACTERS:
             return Cause.BAD_URL
-        if not site.allows(claim.url):
+        if not site.allows_host(target.authority.host, target.authority.port):
             return Cause.OFF_SITE
         if claim.is_page:
             return Cause.PAGE_LIMIT if claim.page_number > site.max_pages else None

@@ -140,12 +140,10 @@ def listing(respond: Callable[..., Respond]) -> Callable[..., Respond]:
 def job_of(tmp_path: Path) -> Callable[..., CrawlJob]:
     """Make a crawl job for the two files of a crawl, or for a URL list.
 
-    ``job_of(files, out="out", licences=(), only=None, **source)``; for a list ``files`` is its path.
+    ``job_of(files, out="out", licences=(), only=None, **source)``; ``files`` of a list is its path.
     """
 
-    def make(
-        files: tuple[Path, Path] | Path, out: str = "out", **keys: Any
-    ) -> CrawlJob:
+    def make(files: tuple[Path, Path] | Path, out: str = "out", **keys: Any) -> CrawlJob:
         job_keys = {key: keys.pop(key) for key in ("licences", "only", "name") if key in keys}
         said = {"author": "The tests", "purpose": "Testing the crawler"} | keys
         source: CrawlSource | UrlsSource

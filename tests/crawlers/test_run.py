@@ -174,9 +174,7 @@ def test_a_list_must_say_who_made_it_and_what_for(crawl_files, odd_site, job_of)
     assert odd_site.requests == []
 
 
-def test_an_output_folder_that_is_a_file_is_one_clear_error(
-    crawl_files, odd_site, job_of, tmp_path: Path
-) -> None:
+def test_an_output_folder_that_is_a_file_is_one_clear_error(crawl_files, odd_site, job_of) -> None:
     files = crawl_files([odd_site])
     with pytest.raises(WorkspaceError, match=r"crawl folder .*people.csv.* cannot be written"):
         crawl(job_of(files, out="people.csv"))

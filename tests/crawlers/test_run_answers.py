@@ -12,12 +12,12 @@ from pathlib import Path
 
 import yaml
 
-from crawlers.run import CrawlJob, crawl, list_crawl
-from crawlers.url_ledger import ImageRow, read_rows
+from crawlers.ledger.view import LedgerView
+from crawlers.run import crawl, list_crawl
 
 
 def test_odd_answers_each_have_their_cause(
-    odd_site, second_odd_site, respond, listing, image_bytes, crawl_files, tmp_path: Path
+    odd_site, second_odd_site, respond, listing, image_bytes, crawl_files, job_of
 ) -> None:
     photo = image_bytes(1)
     routes = {
@@ -47,11 +47,10 @@ def test_odd_answers_each_have_their_cause(
     ]
     odd_site.routes["/people/ada"] = listing(links, following="/pdf")
     odd_site.routes["/pdf"] = respond(b"%PDF-1.7", Content_Type="application/pdf")
-    identities, sites = crawl_files([odd_site], max_image_bytes=50_000, timeout_s=0.7)
-    result = crawl(CrawlJob(identities=identities, sites=sites, out=tmp_path / "out"))
+    job = job_of(crawl_files([odd_site], max_image_bytes=50_000, timeout_s=0.7))
+    result = crawl(job)
 
-    rows = [row for row in read_rows(result.ledger) if isinstance(row, ImageRow)]
-    assert {row.url.removeprefix(odd_site.url): row.cause for row in rows} == {
+    assert _causes(job.out / "1-of-1", odd_site.url) == {
         "/fine": None,
         "/moved": None,
         "/empty": "empty",
@@ -74,13 +73,21 @@ def test_odd_answers_each_have_their_cause(
     }
     assert result.counts.pages_failed == {"not_a_page": 1}
     assert second_odd_site.requests == []
-    records = list(list_crawl(tmp_path / "out", "w"))
+    records = list(list_crawl(job.out, "w"))
     assert [r.source_uri for r in records] == [f"{odd_site.url}/fine", f"{odd_site.url}/moved"]
     assert records[0].image_id == records[1].image_id
     agents = {headers["User-Agent"] for headers in odd_site.headers}
     assert len(agents) == 1
     assert re.fullmatch(r"Winnow/\S+ \(\+mailto:team@example\.org\)", agents.pop())
     assert not any("Cookie" in headers for headers in odd_site.headers)
+
+
+def _causes(folder: Path, base: str) -> dict[str, str | None]:
+    """Image URL below ``base`` → why it failed, as the ledger says it."""
+    with LedgerView.read(folder) as ledger:
+        images = [one for one in ledger.accounts() if not one.is_page]
+    assert all(one.state != "pending" for one in images)
+    return {one.url.removeprefix(base): one.cause for one in images}
 
 
 def _endless(handler: BaseHTTPRequestHandler) -> None:
@@ -99,7 +106,7 @@ def _bomb() -> bytes:
 
 
 def test_addresses_that_are_not_public_are_never_connected_to(
-    odd_site, crawl_files, tmp_path: Path
+    odd_site, crawl_files, job_of
 ) -> None:
     port = odd_site.host.rpartition(":")[2]
     forms = [f"localhost:{port}", f"0x7f.1:{port}", f"0x7f000001:{port}"]
@@ -109,7 +116,7 @@ def test_addresses_that_are_not_public_are_never_connected_to(
     for site, form in zip(content["sites"], forms, strict=True):
         site |= {"start_url": f"http://{form}/people/{{slug}}", "allowed_hosts": [form]}
     sites.write_text(yaml.safe_dump(content))
-    result = crawl(CrawlJob(identities=identities, sites=sites, out=tmp_path / "out"))
+    result = crawl(job_of((identities, sites)))
     assert result.counts.pages_failed == {"private_address": len(forms)}
     assert result.without_images == ("Ada",)
     assert odd_site.requests == []
