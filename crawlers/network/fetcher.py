@@ -7,6 +7,7 @@ bounds. What may pass is tried again.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -77,7 +78,9 @@ class Fetcher:
     async def __aenter__(self) -> Self:
         self._connections = Connections(self._identity, self._resolver)
         self._door = Door(self._connections, self._limits, self._jitter)
-        self._site_rules = SiteRulesCache(self._identity.robots_name)
+        self._site_rules = SiteRulesCache(
+            self._identity.robots_name, asyncio.get_running_loop().time
+        )
         return self
 
     async def __aexit__(

@@ -58,25 +58,28 @@ class SiteRules:
 
 
 class SiteRulesCache:
-    """The rules of all origins in use; those who wait for the same file share one request."""
+    """The rules of all origins in use; those who wait for the same file share one request.
 
-    def __init__(self, robots_name: str) -> None:
+    ``clock`` gives seconds and only goes forward.
+    """
+
+    def __init__(self, robots_name: str, clock: Callable[[], float]) -> None:
         self._robots_name = robots_name
-        self._loop = asyncio.get_running_loop()
+        self._clock = clock
         self._known: OrderedDict[tuple[str, bool], SiteRules] = OrderedDict()
         self._loading: dict[tuple[str, bool], asyncio.Task[SiteRules]] = {}
 
     def known(self, authority: Authority, may_be_private: bool) -> SiteRules | None:
         """Return the rules of an origin when they are known and still hold."""
         rules = self._known.get((authority.origin, may_be_private))
-        return rules if rules is not None and self._loop.time() < rules.expires_at else None
+        return rules if rules is not None and self._clock() < rules.expires_at else None
 
     async def load(self, authority: Authority, may_be_private: bool, get: GetFile) -> SiteRules:
         """Return the rules of an origin, fetched by ``get`` unless someone else is at it."""
         key = (authority.origin, may_be_private)
         task = self._loading.get(key)
         if task is None:
-            task = self._loop.create_task(self._load(key, get))
+            task = asyncio.create_task(self._load(key, get))
             self._loading[key] = task
             task.add_done_callback(lambda _: self._loading.pop(key, None))
         return await asyncio.shield(task)
@@ -99,7 +102,7 @@ class SiteRulesCache:
     async def _fetched(self, earlier: SiteRules | None, get: GetFile) -> SiteRules:
         found = await get(robots.PATH, robots.MAX_BYTES)
         file_or_refusal = self._robots_of(found)
-        now = self._loop.time()
+        now = self._clock()
         if isinstance(file_or_refusal, Refusal):
             if earlier is not None and earlier.unavailable is None:
                 # RFC 9309, 2.4: rules that cannot be had anew go on.
@@ -122,7 +125,7 @@ class SiteRulesCache:
         if refusal is not None:
             cause = refusal.cause if found.is_of_origin and status is None else _FORBIDDEN
             return Refusal(cause=cause, detail=f"robots.txt: {refusal.detail or refusal.cause}")
-        if status == 200:
+        if status is not None and 200 <= status < 300:
             return RobotsRules.parse(found.reply.body, self._robots_name)
         if status is not None and 400 <= status < 500 and status != 429:
             return RobotsRules()
