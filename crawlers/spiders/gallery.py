@@ -13,7 +13,7 @@ from w3lib.html import get_base_url
 from crawlers.causes import Cause
 from crawlers.network.opt_out import page_refusal
 from crawlers.spiders.gallery_site import ElementSelector, GallerySite, ImageRights, ImageSelector
-from crawlers.spiders.image_element import best_link
+from crawlers.spiders.image_element import attribute, best_link
 from crawlers.spiders.json_ld import json_ld_images
 from crawlers.spiders.licences import licence_name
 from crawlers.spiders.links import absolute, one_line
@@ -80,7 +80,10 @@ def _answered_at(page: FetchedPage) -> datetime:
 
 def _meta(document: Selector) -> list[tuple[str, str]]:
     elements = document.xpath("//meta[@name and @content]")
-    return [(element.attrib["name"], element.attrib["content"]) for element in elements]
+    return [
+        (attribute(element, "name") or "", attribute(element, "content") or "")
+        for element in elements
+    ]
 
 
 def _images(site: GallerySite, document: Selector, base: str) -> tuple[tuple[FoundImage, ...], int]:
@@ -118,13 +121,7 @@ def _selected(document: Selector, selector: ImageSelector | ElementSelector) -> 
 def _link(element: Selector, selector: ImageSelector) -> str | None:
     if selector.attribute is None:
         return best_link(element)
-    return _attribute(element, selector.attribute)
-
-
-def _attribute(element: Selector, name: str) -> str | None:
-    """Return an attribute, ``None`` for none; a selector may give the attribute itself."""
-    text = element.root if isinstance(element.root, str) else element.attrib.get(name)
-    return (text or "").strip() or None
+    return attribute(element, selector.attribute)
 
 
 def _element_rights(rights: ImageRights, element: Selector, base: str) -> Rights:
@@ -182,5 +179,5 @@ def _next_url(
         return None
     if isinstance(following, NumberedPages):
         return next_numbered(following, url) if has_images else None
-    links = (_attribute(element, following.attribute) for element in _selected(document, following))
+    links = (attribute(element, following.attribute) for element in _selected(document, following))
     return next((absolute(base, link) for link in links if link), None)

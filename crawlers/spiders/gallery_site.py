@@ -26,7 +26,7 @@ from pydantic import (
 from crawlers.spiders.paging import LINKED, NUMBERED, NumberedPages, way_of
 from crawlers.spiders.site_keys import Model, SiteKeys, check_template
 
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_:][A-Za-z0-9_:.-]{0,99}$")]
 
 
 class ElementSelector(Model):

@@ -38,11 +38,21 @@ def best_link(element: Selector) -> str | None:
         return _usable(element.root)
     tag = element.root.tag if isinstance(element.root.tag, str) else ""
     if tag in _PLAIN:
-        return _usable(element.attrib.get(_PLAIN[tag]))
+        return _usable(attribute(element, _PLAIN[tag]))
     if tag in {"img", "source", "picture"}:
         return _of_image(element)
     inside = (_of_image(image) for image in element.xpath(".//img"))
     return next((link for link in inside if link), None) or _lazy(element)
+
+
+def attribute(element: Selector, name: str) -> str | None:
+    """Return an attribute without space around it, ``None`` when it is not there or empty.
+
+    A selector may give the attribute itself: then that is it. parsel's own table of attributes
+    fails for pages with such names as ``{x}``, which templates leave behind.
+    """
+    text = element.root if isinstance(element.root, str) else element.root.get(name)
+    return (text or "").strip() or None
 
 
 def _of_image(element: Selector) -> str | None:
@@ -50,7 +60,7 @@ def _of_image(element: Selector) -> str | None:
     if best is not None:
         return best.url
     image = next(iter(element.xpath("self::picture//img")), element)
-    link = _lazy(image) or _usable(image.attrib.get("src"))
+    link = _lazy(image) or _usable(attribute(image, "src"))
     return link or next(filter(None, map(_of_hidden, element.xpath(_NOSCRIPT))), None)
 
 
@@ -60,17 +70,17 @@ def _candidates(element: Selector) -> Iterator[Candidate]:
     around = "self::picture//source | self::picture//img | ancestor::picture[1]//source | ."
     for source in element.xpath(around):
         for name in _SRCSETS:
-            yield from parse_srcset(source.attrib.get(name, ""))
+            yield from parse_srcset(attribute(source, name) or "")
 
 
 def _of_hidden(image: Selector) -> str | None:
-    best = largest(parse_srcset(image.attrib.get("srcset", "")))
-    return best.url if best is not None else _usable(image.attrib.get("src"))
+    best = largest(parse_srcset(attribute(image, "srcset") or ""))
+    return best.url if best is not None else _usable(attribute(image, "src"))
 
 
 def _lazy(element: Selector) -> str | None:
     return next(
-        (link for name in _LAZY_SOURCES if (link := _usable(element.attrib.get(name)))), None
+        (link for name in _LAZY_SOURCES if (link := _usable(attribute(element, name)))), None
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawlers.causes import Cause
@@ -53,6 +53,8 @@ def read(described: Make, page: FetchedPage, **keys: Any) -> PageContent:
         ("<img>", []),
         ('<img src="">', []),
         ('<img src="a.jpg"><img src="a.jpg"><img src="b.jpg">', ["a.jpg", "b.jpg"]),
+        # What a template left behind.
+        ('<img {{lazy}} {x} @click="y" src="a.jpg">', ["a.jpg"]),
     ],
 )
 def test_an_image_gives_the_largest_that_it_offers(
@@ -289,6 +291,7 @@ _PIECES = """<img src=' ' > <picture> <source~srcset= a~1w, <noscript> </picture
 _piece = st.sampled_from(_PIECES.split()).map(lambda piece: piece.replace("~", " "))
 
 
+@settings(deadline=None)
 @given(st.lists(_piece, max_size=25))
 def test_no_page_makes_the_reader_fail(pieces: list[str]) -> None:
     page = FetchedPage(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawlers.causes import Cause
@@ -189,6 +189,7 @@ _json = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_json)
 def test_no_answer_makes_the_reader_fail(answer: Any) -> None:
     content = read_json_api(SITE, page(answer))

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawlers.spiders.json_ld import json_ld_images
@@ -135,6 +135,7 @@ _json = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_json)
 def test_no_document_makes_it_fail(document: Any) -> None:
     assert isinstance(found(document), tuple)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawlers.spiders.licences import is_allowed, known_licence, licence_name, unknown_entries
@@ -161,6 +161,7 @@ def test_entries_that_may_be_misspelt_are_told() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_name_is_a_name_again_whatever_was_said(text: str) -> None:
     name = licence_name(text)

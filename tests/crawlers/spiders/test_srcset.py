@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawlers.spiders.srcset import Candidate, largest, parse_srcset
@@ -65,6 +65,7 @@ def test_placeholders_alone_are_none() -> None:
     assert largest([]) is None
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab,.()x1w2 \n-+eE", max_size=60))
 def test_any_text_gives_addresses_without_space_and_commas_at_their_ends(text: str) -> None:
     for candidate in parse_srcset(text):
@@ -76,6 +77,7 @@ def test_any_text_gives_addresses_without_space_and_commas_at_their_ends(text: s
 _url = st.text(alphabet="abc/?=_,.-", min_size=1).filter(lambda url: url == url.strip(","))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_url, st.integers(1, 10_000)), min_size=1, max_size=8))
 def test_what_is_written_is_read_again(sizes: list[tuple[str, int]]) -> None:
     text = ", ".join(f"{url} {width}w" for url, width in sizes)

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawlers.causes import Cause
@@ -304,6 +304,7 @@ OF = Sites.model_validate(
 ).sites[0]
 
 
+@settings(deadline=None)
 @given(
     answer=_shaped,
     call=st.sampled_from(
