@@ -142,6 +142,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute(f"PRAGMA journal_size_limit = {64 << 20}")
         if _version(connection) == 0:
             connection.executescript(
                 f"BEGIN IMMEDIATE; {_TABLES} {_TRIGGERS} PRAGMA user_version = {SCHEMA_VERSION};"
@@ -161,19 +162,15 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     """
     if not path.exists():
         raise SourceError(f"{path.parent} holds no crawl (no {path.name}); crawl first")
+    address = f"{path.absolute().as_uri()}?mode=ro"
     with translated(path):
-        address = f"{path.absolute().as_uri()}?mode=ro"
-        connection = _open_reader(address)
         try:
-            _check_version(connection, path)
+            return _open_reader(address, path)
         except sqlite3.OperationalError:
-            connection.close()
             if _has_unsaved(path):
                 raise
-            # A folder where SQLite cannot put the index of its log, which is empty.
-            connection = _open_reader(f"{address}&immutable=1")
-            _check_version(connection, path)
-    return connection
+        # A folder where SQLite cannot put the index of its log; the log is empty.
+        return _open_reader(f"{address}&immutable=1", path)
 
 
 @contextmanager
@@ -204,11 +201,16 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_reader(address: str) -> sqlite3.Connection:
+def _open_reader(address: str, path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         address, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, uri=True
     )
-    connection.execute("PRAGMA cache_size = -16384")
+    try:
+        connection.execute("PRAGMA cache_size = -8192")
+        _check_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

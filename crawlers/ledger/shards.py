@@ -57,11 +57,6 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / "raw" / f"{number:06}.tar"
 
 
-def member_end(place: RawPlace) -> int:
-    """Return where the member of a body ends in its shard, padding included."""
-    return place.offset + place.size_bytes + -place.size_bytes % _BLOCK
-
-
 class RawShards:
     """The tars of a crawl folder, of which the last is written to by one process at a time."""
 
@@ -145,14 +140,13 @@ class RawShards:
 
     def _begin_next(self) -> Shard:
         """End the current tar and begin another; return the ended one."""
-        length = self._shard.length + len(END)
-        _write_all(self._file, END, self._shard.length)
-        os.fsync(self._file)
-        os.close(self._file)
-        ended = Shard(number=self._shard.number, length=length, is_closed=True)
-        self._shard = Shard(number=ended.number + 1)
+        full, file = self._shard, self._file
+        _write_all(file, END, full.length)
+        os.fsync(file)
+        self._shard = Shard(number=full.number + 1)
         self._file = self._open()
-        return ended
+        os.close(file)
+        return Shard(number=full.number, length=full.length + len(END), is_closed=True)
 
 
 def _header(sha256: str, place: RawPlace) -> bytes:

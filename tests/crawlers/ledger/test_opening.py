@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import crawlers
 from crawlers.causes import Cause
 from crawlers.ledger.rows import Claim
 from crawlers.ledger.view import LedgerView
@@ -158,3 +162,38 @@ def test_the_bytes_of_an_image_must_be_there(crawl: Any) -> None:
     crawl.reopen()
     assert crawl.run() == [f"{X}/1"]
     assert crawl.ledger.counts().failed == {Cause.NOT_FOUND: 1}
+
+
+READ_ONLY = """
+mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 77
+touch "$1/probe" 2>/dev/null && exit 77
+exec "$2" -c "$3" "$1"
+"""
+COUNT = """
+import sys, pathlib
+from crawlers.ledger.view import LedgerView
+with LedgerView.read(pathlib.Path(sys.argv[1])) as view:
+    print(view.counts().stored, len(list(view.stored())))
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare to mount a folder")
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_ledger_can_be_read_on_a_disk_that_is_read_only(
+    crawl: Any, body: Maker, is_closed: bool
+) -> None:
+    crawl_photos(crawl, body, range(3))
+    if is_closed:
+        crawl.ledger.close()
+    repository = str(Path(crawlers.__file__).parents[1])
+    done = subprocess.run(
+        ["unshare", "-rm", "bash", "-c", READ_ONLY, "-", crawl.folder, sys.executable, COUNT],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": repository},
+    )
+    if is_closed:
+        crawl.open()
+    if done.returncode in {1, 77}:
+        pytest.skip(f"no folder can be mounted here: {done.stderr.strip()}")
+    assert (done.stdout, done.stderr) == ("3 3\n", "")
