@@ -29,7 +29,8 @@ _CC = re.compile(
 _CC_PATH = re.compile(
     r"/licenses/(?P<parts>by[a-z-]*)/(?P<version>\d(?:\.\d)?)(?:/(?P<place>[a-z]+))?"
 )
-_CC_ORDER = ("by", "nc", "nd", "sa")
+_CC_CONDITIONS = ("nc", "nd", "sa")
+_CC_ORDER = ("by", *_CC_CONDITIONS)
 _PLACE = re.compile(r"[a-z]{2}|igo|scotland")
 _SHORT_CC = re.compile(r"by(?: (?:nc|nd|sa))*(?: \d\.\d)?(?: (?:international|generic|unported))?")
 _DENIED = re.compile(r"\b(?:not|never|except|unless|isn't|without)\b")
@@ -165,7 +166,13 @@ def _of_cc_words(plain: str) -> str | None:
     if bare != "by" and _SHORT_CC.fullmatch(bare):
         plain = f"cc {plain}"
     found = _CC.search(plain)
-    return _cc(found["parts"], found["version"], found["place"]) if found else None
+    if found is None:
+        return None
+    said = set(plain.split()) & set(_CC_CONDITIONS)
+    # "CC BY 4.0, non-commercial": a condition that stands elsewhere is not passed over.
+    if not said <= set(found["parts"].split()):
+        return None
+    return _cc(found["parts"], found["version"], found["place"])
 
 
 def _cc(parts: str, version: str | None, place: str | None) -> str | None:

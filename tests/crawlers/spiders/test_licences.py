@@ -89,6 +89,8 @@ def test_a_name_names_itself(name: str) -> None:
         "Unsplash License",
         "This image is not in the public domain",
         "CC BY 4.0 except for the logo",
+        "CC BY 4.0 (non-commercial)",
+        "CC BY 2.0 or CC BY-SA 2.0",
         "https://example.org/licenses/by/4.0/",
         "https://creativecommons.org.example.net/licenses/by/4.0/",
         "https://jo@creativecommons.org/licenses/by/4.0/",
