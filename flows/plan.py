@@ -44,6 +44,10 @@ def plan(recipe_path: Path, workspace: str) -> Answer:
         "digest": recipe.digest(),
         "models": str(models),
         "sources": sources,
+        "exclude": {
+            name: _source(name, source)
+            for name, source in zip(recipe.excluded_names(), resolved.exclude, strict=True)
+        },
         "released": list_versions(storage, recipe.name),
         "next": next_version(storage, recipe.name),
     }
@@ -89,7 +93,10 @@ def plan_crawls_lines(planned: Answer) -> list[str]:
     """What would be crawled, for people."""
     if not planned["sources"]:
         return [f"{planned['recipe']}: no source of this recipe is fetched from the web"]
-    return [f"{planned['recipe']}: the lists and sites are valid", *_source_lines(planned)]
+    return [
+        f"{planned['recipe']}: the lists and sites are valid",
+        *_source_lines(planned["sources"]),
+    ]
 
 
 def _fetched(source: Source) -> Answer:
@@ -126,17 +133,18 @@ def _crawled(folder: Path) -> Answer:
 def plan_lines(planned: Answer) -> list[str]:
     """The plan for people."""
     lines = [f"{planned['recipe']}: the recipe is valid (digest {planned['digest'][:12]})"]
-    lines.extend(_source_lines(planned))
+    lines.extend(_source_lines(planned["sources"]))
+    lines.extend(_source_lines(planned["exclude"], "exclude"))
     lines.append(f"  models  {planned['models']}")
     lines.append(f"  would release {planned['next']}, unless nothing has changed")
     return lines
 
 
-def _source_lines(planned: Answer) -> list[str]:
+def _source_lines(sources: Answer, title: str = "source") -> list[str]:
     lines = []
-    for name, source in planned["sources"].items():
+    for name, source in sources.items():
         facts = ", ".join(
             f"{count} {what.replace('_', ' ')}" for what, count in source.items() if what != "kind"
         )
-        lines.append(f"  source {name} ({source.get('kind')}): {facts}")
+        lines.append(f"  {title} {name} ({source.get('kind')}): {facts}")
     return lines

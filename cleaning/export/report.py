@@ -20,6 +20,7 @@ from cleaning.export.review_facts import NOT_AUDITED, AuditFacts, ReviewFacts
 from cleaning.export.summary import IdentityLine, Summary
 from cleaning.export.wording import OUTCOMES, REASONS, count_of, percent_of, share_of
 from facedata.ledger import Outcome, Reason
+from facedata.names import have_one_name
 from facedata.review import CandidateRow
 
 IDENTITIES_SHOWN = 2_000
@@ -214,5 +215,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(draw=draw, share=share_of, percent=percent_of, count=count_of)
-    environment.globals.update(Outcome=Outcome, Reason=Reason)
+    environment.globals.update(Outcome=Outcome, Reason=Reason, have_one_name=have_one_name)
     return environment

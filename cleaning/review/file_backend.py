@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from cleaning.review.pairs_csv import COLUMNS, decision_cells, pair_cells, write_pairs
 from cleaning.review.thumbnail import to_jpeg
+from facedata.names import have_one_name
 from facedata.review import PENDING, CandidateRow
 
 PAIRS_PER_PAGE = 50
@@ -59,11 +60,12 @@ class _Pair:
 
 
 def in_review_order(candidates: Iterable[CandidateRow]) -> list[CandidateRow]:
-    """Order candidates for people: undecided ones first, nearest first, then by name."""
+    """Order candidates for people: undecided ones first, those with one name, then the nearest."""
     return sorted(
         candidates,
         key=lambda row: (
             row.decision != PENDING,
+            not have_one_name(row.identity_a, row.identity_b),
             -row.max_similarity,
             row.identity_a,
             row.identity_b,
@@ -185,6 +187,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["have_one_name"] = have_one_name
     # The file's name is percent-encoded once for the disk; the browser decodes once more.
     environment.filters["image_path"] = lambda face_id: quote(image_path(face_id))
     return environment

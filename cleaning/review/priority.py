@@ -2,7 +2,7 @@
 
 The value of asking about a pair is what its answer is expected to put right in the dataset:
 
-    expected value = P(same) × photos of the smaller identity
+    expected value = P(same | similarity, names) × photos of the smaller identity
 
 If the two are one person, a merge gives the photos of the smaller identity their right class; if
 they are not, or nobody can tell, the dataset stays as it is. P(same) never falls as similarity
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from cleaning.review.decisions import latest
 from cleaning.review.inference import DisjointSets, infer
+from facedata.names import have_one_name
 from facedata.review import PENDING, Answer, Decision, Kind, Pair, PairEvidence, ordered_pair
 
 FloatArray = npt.NDArray[np.float64]
@@ -26,6 +27,7 @@ _PRIOR_KNOTS = 21
 _PRIOR_PAIRS = 10.0
 """The prior weighs as much as this many decided pairs, spread evenly over the similarities."""
 _PRIOR_LOW, _PRIOR_HIGH = 0.05, 0.95
+_NAME_ODDS = 10.0
 _CHANCE_LOW, _CHANCE_HIGH = 0.005, 0.995
 
 
@@ -61,6 +63,19 @@ def chance_same(
     fitted = isotonic_regression(means, weights=weights, increasing=True).x
     chance: FloatArray = np.interp(np.asarray(similarity, dtype=np.float64), points, fitted)
     return np.clip(chance, _CHANCE_LOW, _CHANCE_HIGH)
+
+
+def with_name_hint(chance: FloatArray, pairs: Sequence[Pair]) -> FloatArray:
+    """Return the chances ``(n,)`` with the names of the pairs taken into account.
+
+    Two identities that look alike and have one name (``facedata.names``) are the likelier one
+    person: their odds are ten times as high. It decides what is asked first and nothing else; two
+    people can have one name, so none is merged by it.
+    """
+    odds = chance / (1.0 - chance)
+    hinted = odds * np.where([have_one_name(*pair) for pair in pairs], _NAME_ODDS, 1.0)
+    raised: FloatArray = np.clip(hinted / (1.0 + hinted), _CHANCE_LOW, _CHANCE_HIGH)
+    return raised
 
 
 def plan_pairs(

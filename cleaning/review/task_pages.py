@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from cleaning.review.items import PairItem, Side
 from cleaning.review.sheet import sheet_columns, sheet_size
+from facedata.names import have_one_name
 
 FACE_SIDE = 190
 PHOTO_SIDE = 340
@@ -102,5 +103,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["similarity"] = lambda value: f"{value:.2f}"
-    environment.globals["facts_of"] = _facts
+    environment.globals.update(facts_of=_facts, have_one_name=have_one_name)
     return environment

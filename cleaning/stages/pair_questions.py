@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cleaning.identity.merge import merge
 from cleaning.review.gold import mix_gold
 from cleaning.review.items import PairItem
-from cleaning.review.priority import chance_same, plan_pairs, plan_senior
+from cleaning.review.priority import chance_same, plan_pairs, plan_senior, with_name_hint
 from cleaning.stages.question_context import QuestionContext
 from facedata.review import PENDING, Answer, Kind, Pair, PairEvidence, ordered_pair
 
@@ -99,7 +99,8 @@ def _chance(context: QuestionContext, rows: Sequence[PairEvidence]) -> NDArray[n
         if row.max_similarity is not None and row.decision in (Answer.SAME, Answer.DIFFERENT)
     ]
     similarity = np.array([row.max_similarity for row in rows], np.float64)
-    return chance_same(similarity, decided, context.material.candidate_threshold)
+    chance = chance_same(similarity, decided, context.material.candidate_threshold)
+    return with_name_hint(chance, [row.pair for row in rows])
 
 
 def _is_unsure(context: QuestionContext, pair: Pair) -> bool:

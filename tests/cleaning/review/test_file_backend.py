@@ -91,6 +91,8 @@ def test_undecided_first_then_nearest_then_by_name(candidate) -> None:
         candidate("a", "e", 0.6),
     ]
     assert [row.identity_b for row in in_review_order(rows)] == ["e", "c", "d", "b"]
+    rows.append(candidate("one:Ann_Lee", "two:Lee, Ann", 0.4))
+    assert in_review_order(rows)[0] == rows[-1]
 
 
 def test_page_shows_every_pair_and_every_image_exists(review) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleaning.review.inference import infer
-from cleaning.review.priority import chance_same, plan_pairs, plan_senior
+from cleaning.review.priority import chance_same, plan_pairs, plan_senior, with_name_hint
 from facedata.review import Decision, Pair, PairEvidence
 
 cosines = st.floats(-1, 1)
@@ -86,6 +86,26 @@ def test_the_most_photos_put_right_come_first_and_the_nearest_among_equals(evide
     assert plan(candidates, {}, 10) == [("e", "f"), ("c", "d"), ("g", "h"), ("a", "b")]
     assert plan(candidates, {}, 2) == [("e", "f"), ("c", "d")]
     assert plan(candidates, {}, 0) == []
+
+
+def test_one_name_makes_a_pair_likelier_and_no_more() -> None:
+    pairs = [("a:Tom Hanks", "b:Hanks_Tom"), ("a:Tom Hanks", "b:Tim"), ("a:7", "b:7")]
+    chance = with_name_hint(np.array([0.5, 0.5, 0.5]), pairs)
+    assert chance == pytest.approx([10 / 11, 0.5, 0.5])
+    assert with_name_hint(np.array([0.995, 0.005]), [pairs[0]] * 2) == pytest.approx(
+        [0.995, 0.05 / 1.045], abs=1e-3
+    )
+    assert with_name_hint(np.array([]), []).shape == (0,)
+
+
+def test_a_pair_with_one_name_is_asked_before_a_nearer_one(evidence) -> None:
+    candidates = [evidence("a", "b", 0.7), evidence("x:Ann Lee", "y:ann_lee", 0.6)]
+    chance = np.array([0.5, 0.4])
+    by_face = plan_pairs(candidates, {}, chance, 2)
+    hinted = with_name_hint(chance, [row.pair for row in candidates])
+    assert [row.pair for row in plan_pairs(candidates, {}, hinted, 2)] == [
+        row.pair for row in by_face[::-1]
+    ]
 
 
 def test_ties_go_by_similarity_and_then_by_name(evidence) -> None:
