@@ -62,7 +62,9 @@ class AnswerBook:
         }
 
     def record(self, results: Iterable[Result]) -> list[tuple[int, PageContent]]:
-        """Write what came of URLs; return the pages that were read, by the number of their URL.
+        """Write what came of URLs; return what pages hold now, by the number of their URL.
+
+        A page that cannot be used has a content with the cause.
 
         Raises:
             IntegrityError: when the bytes of a stored image are not in the ledger.
@@ -72,7 +74,6 @@ class AnswerBook:
         settled: list[tuple[object, ...]] = []
         postponed: list[tuple[object, ...]] = []
         pages: list[tuple[int, PageContent]] = []
-        unusable: list[tuple[int]] = []
         for answer, result in enumerate(results, (last or 0) + 1):
             url, content = result.pending.number, result.content or PageContent()
             outcome, standing = self._judged(result)
@@ -83,14 +84,11 @@ class AnswerBook:
                 settled.append((DONE, standing.number, standing.size_bytes or 0, url))
             else:
                 settled.append((outcome.cause or DONE, answer, outcome.size_bytes or 0, url))
-                if outcome.cause is not None:
-                    unusable.append((url,))
-                elif result.pending.is_page and not outcome.is_unchanged:
-                    pages.append((url, content))
+                if result.pending.is_page and not outcome.is_unchanged:
+                    pages.append((url, replace(content, cause=outcome.cause)))
         self._connection.executemany(_PUT_ANSWER, answers)
         self._connection.executemany(_SETTLE, settled)
         self._connection.executemany(_POSTPONE, postponed)
-        self._connection.executemany("DELETE FROM pages WHERE url = ?", unusable)
         return pages
 
     def _judged(self, result: Result) -> tuple[Outcome, _Standing | None]:

@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 from itertools import islice
 from urllib.parse import urlsplit
 
+from crawlers.causes import Cause
 from crawlers.ledger.rows import Claim, CrawlRules
 from crawlers.ledger.schema import IS_CLAIMED, PENDING, UNWANTED
 from crawlers.ledger.text import storable
@@ -16,6 +17,8 @@ from crawlers.spiders.page_content import FoundImage, PageContent, Rights
 
 CHUNK = 5_000
 """Claims that are in memory at a time."""
+_OPT_OUTS = frozenset({Cause.OPTED_OUT, Cause.TDM_RESERVED})
+"""Causes that a claim has of the page that it was made because of; no rules change that."""
 
 _INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming (
@@ -92,12 +95,19 @@ class ClaimIntake:
                 read_before += self._put(chunk)
 
     def follow(self, number: int, content: PageContent) -> None:
-        """Keep what a page holds, and take up what follows from it for all who claim the page."""
+        """Keep what a page holds, and take up what follows from it for all who claim the page.
+
+        A page that cannot be used any more leads nobody on. One that has opted out takes the
+        images with it that were claimed because of it.
+        """
+        if content.cause is not None:
+            if content.cause in _OPT_OUTS:
+                self._apply(list(self._claims_because_of(number, content.cause)))
+            self._connection.execute("DELETE FROM pages WHERE url = ?", (number,))
+            return
         row = (number, _content_text(content))
         self._connection.execute("INSERT OR REPLACE INTO pages VALUES (?, ?)", row)
-        query = "SELECT identity FROM claims WHERE url = ? AND cause IS NULL"
-        identities = self._connection.execute(query, (number,)).fetchall()
-        self.take(self._claims_on([(number, identity) for (identity,) in identities]))
+        self.take(self._claims_on(self._claimants(number)))
 
     def judge_chunk(self, after: tuple[int, str]) -> tuple[int, str] | None:
         """Judge the claims behind the key ``after`` again; return the last one's key, if any."""
@@ -113,7 +123,7 @@ class ClaimIntake:
         for number, old, *columns in rows:
             claim = _claim(columns)
             cause = self._rules.refusal(claim)
-            if cause != old:
+            if cause != old and old not in _OPT_OUTS:
                 changed.append((cause, number, claim.identity))
         self._apply(changed)
         number, _, _, identity, *_ = rows[-1]
@@ -141,6 +151,22 @@ class ClaimIntake:
         drop = f"""UPDATE urls SET outcome = '{UNWANTED}'
             WHERE number = ? AND outcome = '{PENDING}' AND NOT {IS_CLAIMED}"""
         run(drop, refused)
+
+    def _claimants(self, number: int) -> list[tuple[int, str]]:
+        query = "SELECT url, identity FROM claims WHERE url = ? AND cause IS NULL"
+        return self._connection.execute(query, (number,)).fetchall()
+
+    def _claims_because_of(self, page: int, cause: Cause) -> Iterator[tuple[Cause, int, str]]:
+        """Yield the claims on images that were made because of a page, with a new cause."""
+        query = """
+            SELECT c.url FROM urls AS u JOIN claims AS c ON c.url = u.number
+            WHERE u.url = ? AND u.scope = '' AND c.identity = ? AND c.page_url = ?
+                AND c.cause IS NULL
+        """
+        for claim in self._claims_on(self._claimants(page)):
+            key = (claim.url, claim.identity, claim.page_url)
+            for (number,) in self._connection.execute(query, key):
+                yield cause, number, claim.identity
 
     def _put(self, claims: Sequence[Claim]) -> list[tuple[int, str]]:
         """Write claims; return those that are new, on pages that were read before."""

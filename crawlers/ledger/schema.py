@@ -3,8 +3,9 @@
 ``urls`` are asked for once each, whoever claims them: a page once per site, because it is read
 with the site's selectors, an image once. ``outcome`` is ``pending``, ``done``, a ``Cause``, or
 ``unwanted`` while all claims on it are refused; ``answer`` is the answer that counts. ``claims``
-that were refused before asking have a ``cause`` of their own. ``answers`` is only ever appended
-to. ``tallies`` are kept by triggers, so that counting never reads all claims.
+that were refused before asking, or whose page has opted out, have a ``cause`` of their own.
+``answers`` is only ever appended to. ``tallies`` are kept by triggers, so that counting never
+reads all claims.
 """
 
 from __future__ import annotations

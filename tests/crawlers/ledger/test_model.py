@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 import tempfile
 from collections import Counter
@@ -111,6 +112,8 @@ class Model:
             return
         self.fetched[target] = day
         if isinstance(answer, Cause):
+            if answer is Cause.OPTED_OUT:
+                self.withdraw(target)
             self.good.pop(target, None)
             self.failed[target] = answer
         elif answer != "unchanged":
@@ -119,6 +122,15 @@ class Model:
             for claim in self.accepted():
                 if target_of(claim) == target:
                     self.follow(claim)
+
+    def withdraw(self, page: Target) -> None:
+        content = self.good.get(page)
+        claimants = [claim for claim in self.accepted() if target_of(claim) == page]
+        images = content.images if isinstance(content, PageContent) else ()
+        for identity, url in itertools.product({c.identity for c in claimants}, images):
+            key = (identity, (url.url, ""))
+            if self.causes[key] is None and self.claims[key].page_url == page[0]:
+                self.causes[key] = Cause.OPTED_OUT
 
     def retry(self, causes: list[Cause] | None) -> None:
         chosen = set(Cause) if causes is None else set(causes)
@@ -130,7 +142,9 @@ class Model:
         self.again |= {t for t in wanted & self.good.keys() if self.fetched[t] < day}
 
     def judge(self) -> None:
-        self.causes = {key: self.crawl.refusal(claim) for key, claim in self.claims.items()}
+        for key, claim in self.claims.items():
+            if self.causes[key] is not Cause.OPTED_OUT:
+                self.causes[key] = self.crawl.refusal(claim)
         for claim in self.accepted():
             self.follow(claim)
 

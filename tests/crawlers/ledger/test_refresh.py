@@ -10,6 +10,7 @@ import pytest
 from crawlers.causes import Cause
 from crawlers.counts import CrawlCounts
 from crawlers.network.answer import Validators
+from crawlers.spiders.page_content import PageContent
 from facedata.location import read_bytes
 
 X = "https://x.org"
@@ -165,3 +166,24 @@ def test_what_was_refused_before_asking_is_not_retried(crawl: Any, start: Maker)
     crawl.ledger.retry_failed()
     crawl.ledger.refresh(SUMMER)
     assert crawl.pending() == []
+
+
+def test_a_page_that_has_opted_out_takes_its_images_with_it(
+    crawled: Any, start: Maker, page: Maker, body: Maker
+) -> None:
+    crawled.answers = {f"{X}/bo": page(f"{X}/2"), f"{X}/ada": page(f"{X}/1")}
+    crawled.answers |= {f"{X}/{n}": body(f"{n}") for n in (1, 2)}
+    crawled.ledger.add_claims([start("Bo")])
+    crawled.run()
+    crawled.ledger.refresh(SPRING)
+    first, *_ = crawled.pending()
+    crawled.answer(first, PageContent(cause=Cause.OPTED_OUT, detail="noai"))
+    assert [(one.identity, one.url) for one in crawled.ledger.stored()] == [("Bo", f"{X}/2")]
+    assert crawled.ledger.counts().failed == {"opted_out": 2}
+    crawled.reopen(max_pages=9)
+    assert crawled.run() == [f"{X}/2"]
+    # Once the page may be used again, so may what it shows.
+    crawled.ledger.retry_failed()
+    assert crawled.run() == [f"{X}/ada", f"{X}/1"]
+    assert [one.url for one in crawled.ledger.stored({"Ada"})] == [f"{X}/1"]
+    assert crawled.ledger.counts().failed == {"opted_out": 1}
