@@ -8,6 +8,7 @@ bounds. What may pass is tried again.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -54,6 +55,9 @@ class _Hop:
 
     reply: Reply
     robots: str | None = None
+
+
+_OF_AN_API = SiteRules(expires_at=math.inf)
 
 
 class Fetcher:
@@ -146,10 +150,10 @@ class Fetcher:
         may_be_private = rules.allow_private(authority.host, authority.port)
         if authority.is_private and not may_be_private:
             return _Hop(reply=Reply(refusal=_private(authority)))
-        site_rules = self._site_rules.known(authority, may_be_private)
-        if site_rules is None:
-            site_rules = await self._load_site_rules(authority, rules, may_be_private)
+        site_rules = await self._rules_of(target, rules, may_be_private)
         decision = site_rules.robots.decision if site_rules.unavailable is None else None
+        if site_rules is _OF_AN_API:
+            decision = None
         if (refusal := site_rules.refusal(target.path)) is not None:
             is_forbidden = refusal.cause is Cause.ROBOTS_FORBIDDEN
             decision = "forbidden" if is_forbidden else decision
@@ -181,6 +185,15 @@ class Fetcher:
         if _TDM_RESERVATION in headers:
             return reservation(headers[_TDM_RESERVATION], headers.get(_TDM_POLICY), "header")
         return None
+
+    async def _rules_of(self, target: Target, rules: FetchRules, may_be_private: bool) -> SiteRules:
+        """Return what the origin's own files say; they are not asked about calls of an API."""
+        if rules.is_api(str(target.address)):
+            return _OF_AN_API
+        known = self._site_rules.known(target.authority, may_be_private)
+        if known is not None:
+            return known
+        return await self._load_site_rules(target.authority, rules, may_be_private)
 
     async def _load_site_rules(
         self, authority: Authority, rules: FetchRules, may_be_private: bool

@@ -343,3 +343,19 @@ def test_hosts_tell_how_they_stand(network: Any) -> None:
         assert (host.is_suspect, host.is_down) == (False, False)
 
     asyncio.run(scenario())
+
+
+def test_robots_txt_is_not_asked_about_calls_of_an_interface(
+    network: Any, fetched: Fetched
+) -> None:
+    routes = {
+        "/robots.txt": network.reply(b"User-agent: *\nDisallow: /w/\n"),
+        "/w/api.php?a=b": network.reply(b"{}"),
+        "/w/index.php": network.reply(b"x"),
+    }
+    [call, page], site = fetched(
+        routes, "/w/api.php?a=b", "/w/index.php", is_api=lambda url: "/w/api.php" in url
+    )
+    assert (call.cause, call.robots, call.body) == (None, None, b"{}")
+    assert (page.cause, page.robots) == (Cause.ROBOTS_FORBIDDEN, "forbidden")
+    assert [one.path for one in site.asked][:2] == ["/w/api.php?a=b", "/robots.txt"]
