@@ -172,13 +172,13 @@ def crawl_files(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
             "timeout_s": 2,
             "retries": 0,
         }
+        chosen = {key: value for key, value in (defaults | keys).items() if value is not None}
         described = [
             {
                 "name": f"site-{number}",
                 "start_url": f"{site.url}/people/{{slug}}",
                 "allowed_hosts": [site.host],
-                **defaults,
-                **keys,
+                **chosen,
             }
             for number, site in enumerate(sites)
         ]

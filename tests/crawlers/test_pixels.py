@@ -7,7 +7,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -45,6 +45,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["image/jpeg", "image/png", "image/x"]))
 def test_any_bytes_give_a_number_or_none(tail: bytes, media_type: str) -> None:
     pixels = count_pixels(b"\xff\xd8\xff" + tail, media_type)

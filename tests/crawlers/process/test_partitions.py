@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawlers.process.partitions import Partition, all_partitions, partitions_in
 from facedata.errors import RequestError
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.integers(1, 40))
 def test_everyone_is_in_exactly_one_part(identity: str, total: int) -> None:
     assert sum(part.holds(identity) for part in all_partitions(total)) == 1
