@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from crawlers.causes import Cause
 from crawlers.ledger.ledger import CrawlLedger
@@ -16,12 +17,14 @@ from crawlers.network.fetcher import Fetcher
 from crawlers.process.asks import Asks
 from crawlers.process.evidence import judge_image, outcome_of
 from crawlers.process.meter import Meter
-from crawlers.process.page_crawl import PageCrawl
-from crawlers.process.scrapy_spider import SpiderTask
-from crawlers.sites import Sites
+from crawlers.process.spider_task import SpiderTask
+from crawlers.sites import Site, Sites
 from crawlers.spiders.page_content import PageContent
 from crawlers.spiders.readers import READERS, read_page
 from facedata.errors import CrawlError, WinnowError
+
+if TYPE_CHECKING:
+    from crawlers.process.page_crawl import PageCrawl
 
 _UNDER_WAY = 4_096
 _FEWEST_PER_HOST = 16
@@ -47,7 +50,7 @@ class PartitionCrawl:
         self._asks = Asks(sites, partitions)
         self._tools = tools
         self._meter = meter
-        self._pages = PageCrawl()
+        self._pages: PageCrawl | None = None
         self._images: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self._answered = 0
@@ -62,9 +65,7 @@ class PartitionCrawl:
         Raises:
             WinnowError: when it stopped before that.
         """
-        for site in self._sites.sites:
-            if site.spider in READERS:
-                self._pages.start(site.name, self._spider_task(site.name))
+        self._start_spiders()
         claiming = asyncio.create_task(self._claim(claims))
         await self._feed(claiming)
         await self._finish()
@@ -79,6 +80,17 @@ class PartitionCrawl:
         self._problem = self._problem or problem
         self._is_stopping = True
         self._moved.set()
+
+    def _start_spiders(self) -> None:
+        sites = [site for site in self._sites.sites if site.spider in READERS]
+        if not sites:
+            return
+        # A list of URLs has no pages, and need not wait for Scrapy to load.
+        from crawlers.process.page_crawl import PageCrawl
+
+        self._pages = PageCrawl()
+        for site in sites:
+            self._pages.start(site.name, self._spider_task(site))
 
     async def _claim(self, claims: Iterable[Claim]) -> None:
         """Take up claims beside the crawl: a list may be long."""
@@ -118,7 +130,7 @@ class PartitionCrawl:
 
     def _begin(self, pending: Pending) -> None:
         self._under_way += 1
-        if pending.is_page:
+        if pending.is_page and self._pages is not None:
             self._pages.put(pending)
             return
         task = asyncio.create_task(self._fetch_image(pending))
@@ -159,17 +171,18 @@ class PartitionCrawl:
 
     async def _finish(self) -> None:
         """End the spiders and the image tasks: in peace when there is nothing left to do."""
-        ending = asyncio.gather(self._pages.end(), *self._images, return_exceptions=True)
+        pages = [] if self._pages is None else [self._pages.end()]
+        ending = asyncio.gather(*pages, *self._images, return_exceptions=True)
         try:
             await asyncio.wait_for(asyncio.shield(ending), _GRACE_S if self._is_stopping else None)
         except TimeoutError:
             for task in self._images:
                 task.cancel()
-            await self._pages.abort()
+            if self._pages is not None:
+                await self._pages.abort()
             await ending
 
-    def _spider_task(self, name: str) -> SpiderTask:
-        site = next(site for site in self._sites.sites if site.name == name)
+    def _spider_task(self, site: Site) -> SpiderTask:
         return SpiderTask(
             pages=asyncio.Queue(),
             fetch=self._fetch,

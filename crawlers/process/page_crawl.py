@@ -11,7 +11,8 @@ from scrapy import signals
 from scrapy.crawler import AsyncCrawlerRunner
 
 from crawlers.ledger.rows import Pending
-from crawlers.process.scrapy_spider import SCRAPY_SETTINGS, PageSpider, SpiderTask
+from crawlers.process.scrapy_spider import SCRAPY_SETTINGS, PageSpider
+from crawlers.process.spider_task import SpiderTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

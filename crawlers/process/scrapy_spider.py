@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
 import scrapy
@@ -12,7 +10,8 @@ from scrapy.http import Request, Response
 
 from crawlers.ledger.rows import Pending
 from crawlers.network.answer import Answer
-from crawlers.spiders.page_content import FetchedPage, PageContent
+from crawlers.process.spider_task import SpiderTask
+from crawlers.spiders.page_content import FetchedPage
 
 SCRAPY_SETTINGS: dict[str, Any] = {
     # The fetcher's asyncio loop is the only one.
@@ -30,23 +29,6 @@ SCRAPY_SETTINGS: dict[str, Any] = {
     "DUPEFILTER_CLASS": "scrapy.dupefilters.BaseDupeFilter",
     "LOG_LEVEL": "WARNING",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpiderTask:
-    """What one spider works on.
-
-    ``pages`` gives the pages to read, and then ``None``; ``fetch`` asks the network, ``read`` is
-    the site's reader, ``settle`` is told what came of each page; ``on_defect`` is told of errors
-    that nobody foresaw, with the URL. ``robots_name`` is who reads, for orders to crawlers.
-    """
-
-    pages: asyncio.Queue[Pending | None]
-    fetch: Callable[[Pending], Awaitable[Answer]]
-    read: Callable[[FetchedPage], PageContent]
-    settle: Callable[[Pending, Answer, PageContent | None], Awaitable[None]]
-    on_defect: Callable[[str, BaseException], None]
-    robots_name: str
 
 
 class PageSpider(scrapy.Spider):  # type: ignore[misc]
