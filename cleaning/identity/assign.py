@@ -48,10 +48,28 @@ def assign(
     allowed = homeless & free & problem.leading
     leads = np.flatnonzero(_leading(evidence, centres, limits) & allowed)
     move_row = best_rows(problem, evidence.others.similarity[leads, 0], leads)
-    move_identity = np.where(move_row >= 0, evidence.others.identity[move_row, 0], -1)
+    home = own_set_first(problem, problem.row_class, evidence.others, centres, limits)
+    move_identity = np.where(move_row >= 0, home[move_row], -1)
     return Assignment(
         stay_row=stay_row, doubtful=doubtful, move_row=move_row, move_identity=move_identity
     )
+
+
+def own_set_first(
+    problem: Problem, origin: IntArray, near: Neighbours, centres: Centres, limits: Calibration
+) -> IntArray:
+    """The class that each of the ``near`` (n, 2) goes to when it leaves the class ``origin`` (n,).
+
+    The nearest; but where the second shows the same person and is in a set that the origin is in
+    too, while the nearest is not, that one: two sets that hold the same photo in the wrong place
+    both move it, and neither then has it alone.
+    """
+    first, second = near.identity[:, 0], near.identity[:, 1]
+    one_person = centres.mean_between(first, second) >= limits.same_person
+    sources = problem.class_sources
+    together: BoolArray = (sources[origin, None] & sources[near.identity]).any(axis=2)
+    home: IntArray = np.where(one_person & ~together[:, 0] & together[:, 1], second, first)
+    return home
 
 
 def _staying(

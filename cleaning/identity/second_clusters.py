@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from cleaning.identity.assign import Assignment, Evidence
+from cleaning.identity.assign import Assignment, Evidence, own_set_first
 from cleaning.identity.calibrate import Calibration
 from cleaning.identity.centres import Centres, Neighbours, group_sums, nearest_others
 from cleaning.identity.faceset import BoolArray, FloatArray, IntArray
@@ -63,7 +63,8 @@ def settle_groups(
     stay_row[claim[back]] = groups.row[back]
     away = moves[groups.of_row] & problem.leading[groups.row]
     move_row[claim[away]] = groups.row[away]
-    move_identity[claim[away]] = groups.near.identity[groups.of_row[away], 0]
+    home = own_set_first(problem, groups.identity, groups.near, centres, limits)
+    move_identity[claim[away]] = home[groups.of_row[away]]
     return replace(found, stay_row=stay_row, move_row=move_row, move_identity=move_identity)
 
 

@@ -20,7 +20,7 @@ from facedata.stages import StageOutput, StageResult, run_stage, stage_key
 from facedata.storage import Storage
 
 STAGE = "intra"
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 LEDGER = "ledger.parquet"
 COPIES = "copies.parquet"
 

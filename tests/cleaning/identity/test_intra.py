@@ -273,6 +273,20 @@ def test_photos_that_two_sets_hold_stay_with_both(people, face_set) -> None:
     assert (result.identity == result.claims.identity).all()
 
 
+def test_a_misfiled_photo_goes_to_its_person_in_the_same_set(people, face_set) -> None:
+    who = people(20, seed=17)
+    both = [*crowd(who, 0, 20, 8), (20, who.faces(7, 8)), (21, who.faces(3, 8))]
+    misfiled = who.faces(7, 1)
+    faces = face_set([*both, (3, misfiled)])
+    faces = with_faces(faces, misfiled, [len(faces) - 1], [21], [0.5])
+
+    # Person 7 is class 20 in the second set, and person 3 class 21.
+    result = clean_identities(in_sets(faces, [0] * 160 + [1] * 16 + [0, 1]), AUTO, seed=0)
+
+    assert names(result, [176, 177]) == ["belongs_to_other"] * 2
+    assert result.identity[176:].tolist() == [7, 20]
+
+
 def test_two_claims_on_a_photo_that_end_in_one_class_ship_once(people, face_set) -> None:
     who = people(20, seed=16)
     alone = face_set([*crowd(who, 0, 20, 8), (3, who.faces(7, 1))])
