@@ -24,7 +24,12 @@ WITH RECURSIVE waiting (host) AS (
 SELECT w.host, h.name FROM waiting AS w CROSS JOIN hosts AS h ON h.number = w.host
 """
 """Hosts behind a number that have something pending: one look at the index for each."""
-_URLS = f"""
+_NUMBERS = f"""
+SELECT number FROM urls
+WHERE outcome = '{PENDING}' AND host = ? AND is_page = ? AND not_before <= ?
+ORDER BY number LIMIT ?
+"""
+_URL = f"""
 SELECT u.number, u.url, u.is_page, u.postponed, c.site, c.page_url,
     iif({HAS_BODY}, a.etag, NULL), iif({HAS_BODY}, a.last_modified, NULL)
 FROM urls AS u
@@ -32,8 +37,7 @@ CROSS JOIN claims AS c ON c.url = u.number AND c.identity = (
     SELECT k.identity FROM claims AS k WHERE k.url = u.number AND k.cause IS NULL LIMIT 1
 )
 LEFT JOIN answers AS a ON a.number = u.answer
-WHERE u.outcome = '{PENDING}' AND u.host = ? AND u.is_page = ? AND u.not_before <= ?
-ORDER BY u.number LIMIT ?
+WHERE u.number = ?
 """
 
 
@@ -119,12 +123,13 @@ class Frontier:
 
     def _urls(self, host: _Host, kinds: tuple[bool, ...], room: int) -> list[Pending]:
         now = time.time()
-        rows: list[tuple[Any, ...]] = []
+        run = self._connection.execute
+        numbers: list[int] = []
         for kind in kinds:
             given = (host.number, kind, now, room + len(host.out))
-            rows += self._connection.execute(_URLS, given)
-        found = [_pending(row, host.name) for row in rows if row[0] not in host.out]
-        return sorted(found, key=lambda one: one.number)[:room]
+            numbers += [number for (number,) in run(_NUMBERS, given) if number not in host.out]
+        rows = (run(_URL, (number,)).fetchone() for number in sorted(numbers)[:room])
+        return [_pending(row, host.name) for row in rows]
 
 
 def _pending(row: tuple[Any, ...], host: str) -> Pending:
