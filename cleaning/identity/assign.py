@@ -67,7 +67,7 @@ def own_set_first(
     first, second = near.identity[:, 0], near.identity[:, 1]
     one_person = centres.mean_between(first, second) >= limits.same_person
     sources = problem.class_sources
-    together: BoolArray = (sources[origin, None] & sources[near.identity]).any(axis=2)
+    together = np.asarray((sources[origin, None] & sources[near.identity]).any(axis=2))
     home: IntArray = np.where(one_person & ~together[:, 0] & together[:, 1], second, first)
     return home
 
