@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import string
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -11,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from crawlers.network.addresses import is_public
 from crawlers.network.answer import FetchRules
 
+_PLAIN_URL = re.compile(
+    r"(https?)://([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)(?::([1-9]\d{0,3}))?(?=[/?])"
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 SITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -146,6 +151,7 @@ def is_host_entry(entry: str) -> bool:
     return usable and "@" not in entry
 
 
+@lru_cache(maxsize=4096)
 def entry_matches(entry: str, host: str, port: int) -> bool:
     """Say whether a host and port are what an entry such as ``*.example.org:8443`` stands for."""
     parts = urlsplit(f"//{entry}")
@@ -158,6 +164,10 @@ def entry_matches(entry: str, host: str, port: int) -> bool:
 
 def host_and_port(url: str) -> tuple[str, int] | None:
     """Return where an http(s) URL leads, ``None`` when it is no such URL."""
+    # Nearly every URL is plain, and taking any apart takes ten times as long.
+    if (plain := _PLAIN_URL.match(url)) is not None:
+        scheme, host, number = plain.groups()
+        return host.lower(), int(number) if number else _DEFAULT_PORTS[scheme]
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
