@@ -285,4 +285,5 @@ def _row(case: str, listed: Listed, watched: Watched, whole: Watched) -> dict[st
             if memory
         },
         "most MB": max(memory, default=None),
+        "load average": os.getloadavg()[0],
     }
