@@ -161,14 +161,14 @@ def crawl_killed(listed: Listed, out: Path, kills: int) -> Watched:
     """Crawl the list; SIGKILL at random moments, drawn evenly over the URLs to be asked for."""
     watched = Watched()
     rng = random.Random(SEED)
-    moments = sorted(rng.random() * 0.9 for _ in range(kills))
+    moments = sorted(rng.random() * 0.8 for _ in range(kills))
     listed.site.forget()
     started = time.monotonic()
     for moment in moments:
         process = _start(listed, out)
         while listed.site.count_urls() < moment * len(listed.urls) and process.is_alive():
             time.sleep(_POLL_S)
-        time.sleep(rng.random() * 0.5)
+        time.sleep(rng.random() * 0.2)
         if not process.is_alive():
             raise CrawlError(f"the crawl was over before kill {len(watched.ends) + 1}; run again")
         _kill(process.pid)
