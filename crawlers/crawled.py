@@ -52,10 +52,11 @@ class Crawled:
         )
 
     def images_of(self) -> dict[str, int]:
-        """Return how many images each listed person here has, none included, sorted."""
-        found = dict.fromkeys((n for part in self.parts for n in part.job.identities or ()), 0)
-        for image in self.images():
-            found[image.identity] = found.get(image.identity, 0) + 1
+        """Return how many images each person here has, sorted; listed people may have none."""
+        found: dict[str, int] = {}
+        for part in self.parts:
+            with LedgerView.read(part.folder) as ledger:
+                found |= dict.fromkeys(part.job.identities or (), 0) | ledger.images_of()
         return dict(sorted(found.items()))
 
     def counts(self) -> tuple[CrawlCounts, dict[str, CrawlCounts]]:

@@ -42,6 +42,13 @@ JOIN readers AS s ON s.number = a.reader
 JOIN raw AS r ON r.sha256 = a.sha256
 WHERE c.cause IS NULL ORDER BY c.identity, u.url
 """
+_IMAGES_OF = """
+SELECT c.identity, count(*) FROM claims AS c
+JOIN urls AS u ON u.number = c.url AND NOT u.is_page
+JOIN answers AS a ON a.number = u.answer AND a.cause IS NULL
+JOIN raw AS r ON r.sha256 = a.sha256
+WHERE c.cause IS NULL GROUP BY c.identity
+"""
 
 
 class LedgerView:
@@ -116,6 +123,11 @@ class LedgerView:
                 if sites is not None and row[1] not in sites:
                     continue
                 yield self._stored_image(row, sizes)
+
+    def images_of(self) -> dict[str, int]:
+        """Return how many images are stored of each identity that has any, as :meth:`stored`."""
+        with translated(self._path):
+            return dict(self._reader.execute(_IMAGES_OF).fetchall())
 
     def _stored_image(self, row: tuple[Any, ...], sizes: dict[int, int]) -> StoredImage:
         identity, site, url, page_url = row[:4]
