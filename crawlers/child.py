@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from crawlers.job_file import JobFile, read_job, read_starts
@@ -77,9 +78,10 @@ def _claims(job: JobFile, path: Path) -> Iterator[Claim]:
     from crawlers.spiders.url_list import read_url_list
 
     site = job.sites.sites[0].name
-    for row in read_url_list(Path(job.url_list), site):
-        if job.partition.holds(row.claim.identity):
-            yield row.claim
+    for claim in read_url_list(Path(job.url_list), site):
+        kept_as = job.people.duplicates.get(claim.identity, claim.identity)
+        if job.partition.holds(kept_as):
+            yield replace(claim, identity=kept_as)
 
 
 def _user_agent(job: JobFile) -> UserAgent:

@@ -31,6 +31,8 @@ class ListFacts(_Model):
     people: int
     author: str | None = None
     purpose: str | None = None
+    duplicates: dict[str, str] = {}
+    """Id that stood for a person listed before → the id the person is listed under."""
 
 
 class JobFile(_Model):

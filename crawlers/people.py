@@ -9,7 +9,6 @@ from typing import Protocol
 from urllib.parse import quote
 
 from crawlers.identities.person import IdentityList
-from crawlers.identities.read_list import read_list
 from crawlers.sites import template_columns
 from facedata.errors import SourceError
 
@@ -35,15 +34,6 @@ class ListedPerson:
 
     identity: str
     columns: Mapping[str, str]
-
-
-def load_people(path: Path) -> list[ListedPerson]:
-    """Read an identity list; one person may have several rows, such as pages on one site.
-
-    Raises:
-        SourceError: as :func:`crawlers.identities.read_list.read_list`.
-    """
-    return rows_of(read_list(path))
 
 
 def rows_of(listed: IdentityList) -> list[ListedPerson]:

@@ -245,11 +245,12 @@ _ROWS_WITH_PICTURES = 32
 
 def to_parquet(record_type: type[R], rows: Iterable[R]) -> bytes:
     """Records as a Parquet file; the same records give the same bytes."""
-    sink = pa.BufferOutputStream()
-    size = _ROWS_WITH_PICTURES if _holds_pictures(record_type) else _ROWS
-    pq.write_table(to_table(record_type, rows), sink, compression="zstd", row_group_size=size)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    return _as_parquet(to_table(record_type, rows))
+
+
+def provenance_parquet(images: Iterable[ImageRecord]) -> bytes:
+    """Where images came from, as a Parquet file: all columns but where their bytes lie now."""
+    return _as_parquet(to_table(ImageRecord, images).drop_columns(["location"]))
 
 
 def from_parquet(record_type: type[R], data: bytes, origin: str) -> list[R]:
@@ -267,8 +268,13 @@ def from_parquet(record_type: type[R], data: bytes, origin: str) -> list[R]:
     return from_table(record_type, table)
 
 
-def _holds_pictures(record_type: type[R]) -> bool:
-    return any(pa.types.is_binary(field.type) for field in record_type.SCHEMA)
+def _as_parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    holds_pictures = any(pa.types.is_binary(field.type) for field in table.schema)
+    size = _ROWS_WITH_PICTURES if holds_pictures else _ROWS
+    pq.write_table(table, sink, compression="zstd", row_group_size=size)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def _as_python(column: pa.ChunkedArray) -> Sequence[Any]:

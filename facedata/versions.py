@@ -24,6 +24,8 @@ LEDGER = "ledger.parquet"
 CANDIDATES = "candidates.parquet"
 REPORT = "report/index.html"
 CROISSANT = "croissant.json"
+PROVENANCE = "provenance.parquet"
+"""Where each row of the ledger came from; its times differ when the same is crawled again."""
 EXCLUSION = "exclusion.parquet"
 """The certificate of exclusion, in versions whose recipe excludes sets."""
 _NAME = re.compile(r"^(?P<dataset>[a-z0-9][a-z0-9-]{0,63})-v(?P<number>\d{4,})$")
@@ -109,8 +111,8 @@ def content_digest(
     """Digest of what a version holds: shards, ledger, candidates, class indices, models, and the
     certificate of exclusion where there is one.
 
-    The report and the data card carry the version's name and are left out, so that building the
-    same thing again is recognised whatever number it would get.
+    The report and the data card carry the version's name and provenance carries times: they are
+    left out, so that building the same thing again is recognised whatever number it would get.
     """
     content = {
         "shards": [[shard.path, shard.images, shard.sha256] for shard in shards],

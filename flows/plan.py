@@ -109,7 +109,7 @@ def _fetched(source: Source) -> Answer:
     if isinstance(fetched, UrlsSource):
         identities, rows = set(), 0
         for row in read_url_list(Path(fetched.path), URL_LIST_SITE):
-            identities.add(row.claim.identity)
+            identities.add(row.identity)
             rows += 1
         return {"kind": "urls", "identities": len(identities), "urls": rows, **parts}
     return {

@@ -30,6 +30,7 @@ from facedata.partitions import partition_images
 from facedata.records import ImageRecord, LedgerRow
 from facedata.review import CandidateRow
 from facedata.stages import StageResult
+from facedata.versions import IdentityListFacts
 from flows import review_server
 from flows.crawl_sources import crawl_sources
 from flows.job import Job
@@ -265,5 +266,8 @@ def release(build: Build, found: Found) -> Released:
         copies=storage.read_records(found.intra.path(intra_stage.COPIES), CopyPair),
         exclusion=load_exclusion(storage, exclude.result) if exclude else None,
         excluded_sets=exclude.sets if exclude else (),
+        identity_lists=tuple(
+            IdentityListFacts(**one) for one in build.ingested.facts["identity_lists"]
+        ),
     )
     return release_version(storage, given)

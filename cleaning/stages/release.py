@@ -31,7 +31,14 @@ from cleaning.stages.review_folder import ReviewFolder
 from facedata.exclusion import ExclusionRow
 from facedata.ledger import check_complete, count_outcomes
 from facedata.recipe import Recipe
-from facedata.records import FaceRecord, ImageRecord, LedgerRow, from_table, to_parquet
+from facedata.records import (
+    FaceRecord,
+    ImageRecord,
+    LedgerRow,
+    from_table,
+    provenance_parquet,
+    to_parquet,
+)
 from facedata.review import CandidateRow
 from facedata.stages import StageResult
 from facedata.storage import Storage
@@ -41,7 +48,9 @@ from facedata.versions import (
     EXCLUSION,
     LEDGER,
     MANIFEST,
+    PROVENANCE,
     REPORT,
+    IdentityListFacts,
     Manifest,
     ShardEntry,
     content_digest,
@@ -68,6 +77,8 @@ class ReleaseInput:
     exclusion: Exclusion | None = None
     excluded_sets: Sequence[ExcludedSet] = ()
     """The sets that the exclusion looked at."""
+    identity_lists: tuple[IdentityListFacts, ...] = ()
+    """Whose crawling brought the images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +195,7 @@ def _write(
     )
     files = {
         **tables,
+        PROVENANCE: provenance_parquet(given.images),
         REPORT: render_report(report),
         CROISSANT: render_card(_card(report, given, content, shards)),
     }
@@ -243,6 +255,7 @@ def _manifest(
         files=digests,
         identities=content.identities,
         retired=content.retired,
+        identity_lists=given.identity_lists,
     )
 
 

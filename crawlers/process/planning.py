@@ -116,6 +116,7 @@ def _facts(listed: IdentityList) -> ListFacts:
         people=len(listed.people),
         author=listed.author,
         purpose=listed.purpose,
+        duplicates={one.removed: one.kept for one in listed.duplicates},
     )
 
 

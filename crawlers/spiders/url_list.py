@@ -7,13 +7,11 @@ Columns: ``identity``, ``url``; and, as far as known, ``page_url``, ``licence``,
 from __future__ import annotations
 
 import csv
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from crawlers.causes import Cause
 from crawlers.identity_name import normalise_identity, shown
 from crawlers.importers.parquet_file import opened_parquet
 from crawlers.ledger.rows import Claim
@@ -36,21 +34,10 @@ _BATCH_ROWS = 8192
 _LONGEST_TEXT = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedUrl:
-    """One row: the claim that it makes, and ``cause`` when it is not to be asked for."""
+def read_url_list(path: Path, site: str) -> Iterator[Claim]:
+    """Yield what the rows of a list wish for, in its order, with bounded memory.
 
-    claim: Claim
-    cause: Cause | None = None
-
-
-def read_url_list(
-    path: Path, site: str, listed: Container[str] | None = None
-) -> Iterator[ListedUrl]:
-    """Yield the rows of a list in its order, whatever its length, with bounded memory.
-
-    ``listed`` are the identities that may be crawled, all when not given: rows of others have the
-    cause ``not_listed``. Whether an address can be asked for is not looked at here.
+    Whether an address can be asked for, and for this person, is not looked at here.
 
     Raises:
         SourceError: when the file cannot be read or lacks a column, or a row is not of its form;
@@ -60,9 +47,7 @@ def read_url_list(
     count = 0
     for where, row in rows:
         count += 1
-        claim = _claim(row, site, where)
-        is_listed = listed is None or claim.identity in listed
-        yield ListedUrl(claim=claim, cause=None if is_listed else Cause.NOT_LISTED)
+        yield _claim(row, site, where)
     if not count:
         raise SourceError(f"URL list {path} has no rows; list identities and addresses")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -58,6 +60,31 @@ def test_a_name_in_two_sources_is_one_person_unless_a_source_has_its_own(folder:
         ("theirs:Ann", "Ann/2.jpg"),
         ("theirs:Ann", "Ann/3.jpg"),
     }
+
+
+def test_only_allowed_licences_enter_but_for_a_folder_s_own_photos(folder: Path) -> None:
+    licences = {"a": "CC BY-SA 3.0", "b": "All rights reserved", "c": "", "d": "CC0"}
+    with tarfile.open(folder / "set.tar", "w") as tar:
+        for key, licence in licences.items():
+            facts = json.dumps({"identity": "Cy", "license": licence}).encode()
+            for name, body in ((f"{key}.jpg", key.encode()), (f"{key}.json", facts)):
+                member = tarfile.TarInfo(name)
+                member.size = len(body)
+                tar.addfile(member, io.BytesIO(body))
+    sources = [
+        {"name": "ours", "folder": {"path": str(folder / "ours")}},
+        {"name": "set", "webdataset": {"urls": str(folder / "set.tar")}},
+    ]
+    recipe = {"name": "people", "sources": sources, "licences": ["cc-by-sa", "cc0"]}
+    storage = Storage(folder / "work")
+
+    listed = ingest(storage, parse_recipe(yaml.safe_dump(recipe)), print)
+
+    rows = storage.read_records(listed.path(IMAGES), ImageRecord)
+    assert [row.licence for row in rows] == [None, None, "CC BY-SA 3.0", "CC0"]
+    assert listed.facts["left_out"] == {"set": {"licence_refused": 2}}
+    assert listed.counts["left_out"] == 2
+    assert listed.facts["identity_lists"] == []
 
 
 def test_excluded_sets_are_listed_each_by_itself(folder: Path) -> None:

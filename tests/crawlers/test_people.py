@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from crawlers.people import ListedPerson, load_people, start_url
+from crawlers.identities.read_list import read_list
+from crawlers.people import ListedPerson, rows_of, start_url
 from facedata.errors import SourceError
 
 
@@ -26,7 +27,7 @@ def write(tmp_path: Path, content: str | bytes) -> Path:
 
 def test_reads_rows_in_order_and_normalises_names(tmp_path: Path) -> None:
     path = write(tmp_path, b'\xef\xbb\xbfidentity, slug\n"Zoe\xcc\x88, x",zoe\n.., up \n')
-    assert load_people(path) == [
+    assert rows_of(read_list(path)) == [
         ListedPerson(identity="Zoë, x", columns={"identity": "Zoë, x", "slug": "zoe"}),
         ListedPerson(identity="..", columns={"identity": "..", "slug": "up"}),
     ]
@@ -34,19 +35,19 @@ def test_reads_rows_in_order_and_normalises_names(tmp_path: Path) -> None:
 
 def test_cells_cannot_change_the_shape_of_a_url(tmp_path: Path) -> None:
     path = write(tmp_path, 'identity,slug\n"a&b=c","../x?y#z"\n')
-    url = start_url(SITE, load_people(path)[0], path)
+    url = start_url(SITE, rows_of(read_list(path))[0], path)
     assert url == "https://example.org/..%2Fx%3Fy%23z?name=a%26b%3Dc"
 
 
 def test_an_empty_cell_means_no_start_page(tmp_path: Path) -> None:
     path = write(tmp_path, "identity,slug\nBo,\n")
-    assert start_url(SITE, load_people(path)[0], path) is None
+    assert start_url(SITE, rows_of(read_list(path))[0], path) is None
 
 
 def test_a_template_needs_its_columns(tmp_path: Path) -> None:
     path = write(tmp_path, "identity,page\nBo,bo\n")
     with pytest.raises(SourceError, match=r"start_url has \{slug\}, but .*has the columns ident"):
-        start_url(SITE, load_people(path)[0], path)
+        start_url(SITE, rows_of(read_list(path))[0], path)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +67,11 @@ def test_unusable_lists_are_one_clear_error(
     tmp_path: Path, content: str | bytes, problem: str
 ) -> None:
     with pytest.raises(SourceError) as caught:
-        load_people(write(tmp_path, content))
+        read_list(write(tmp_path, content))
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"people.csv cannot be read \(No such file"):
-        load_people(tmp_path / "people.csv")
+        read_list(tmp_path / "people.csv")

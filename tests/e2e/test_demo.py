@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+
+from facedata.storage import Storage
+from facedata.versions import LEDGER, PROVENANCE, read_manifest
 
 PEOPLE = 10
 
@@ -35,6 +39,25 @@ def test_the_demo_ships_the_right_people(winnow: Any, workspace: Path) -> None:
     assert done["review"]["same_person_found"] == done["review"]["same_person_pairs"] == 1
     assert done["release"]["version"] == "demo-v0001"
     assert done["release"]["identities"] < PEOPLE
+
+
+def test_the_version_says_where_each_photo_came_from_and_on_whose_word(workspace: Path) -> None:
+    storage = Storage(workspace)
+    manifest = read_manifest(storage, "demo-v0001")
+    folder = workspace / "versions" / manifest.version
+
+    (listed,) = manifest.identity_lists
+    assert listed.people >= PEOPLE
+    assert listed.author
+    assert listed.purpose
+    origins = pq.read_table(folder / PROVENANCE)
+    ledger = pq.read_table(folder / LEDGER)
+    assert "location" not in origins.column_names
+    same = ["image_id", "source", "source_uri", "claimed_identity"]
+    assert origins.select(same).equals(ledger.select(same))
+    first = origins.to_pylist()[0]
+    assert first["url"].startswith("http://127.0.0.1:")
+    assert (first["http_status"], first["robots"], first["spider"]) == (200, "allowed", "gallery")
 
 
 def test_a_second_demo_finds_everything_done(winnow: Any, workspace: Path) -> None:

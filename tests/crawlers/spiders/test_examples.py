@@ -29,4 +29,4 @@ def test_the_examples_can_be_planned(name: str, kinds: list[str]) -> None:
 
 def test_the_example_list_can_be_read() -> None:
     rows = list(read_url_list(EXAMPLES / "urls.csv", "urls"))
-    assert [row.claim.rights.licence for row in rows] == ["cc-by-4.0", None]
+    assert [row.rights.licence for row in rows] == ["cc-by-4.0", None]

@@ -8,10 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crawlers.causes import Cause
 from crawlers.ledger.rows import Claim
 from crawlers.spiders.page_content import Rights
-from crawlers.spiders.url_list import ListedUrl, read_url_list
+from crawlers.spiders.url_list import read_url_list
 from facedata.errors import SourceError
 
 
@@ -22,7 +21,7 @@ def write(tmp_path: Path, content: str | bytes) -> Path:
 
 
 def claims(path: Path) -> list[Claim]:
-    return [row.claim for row in read_url_list(path, "list")]
+    return list(read_url_list(path, "list"))
 
 
 def test_a_row_says_who_where_and_under_what_terms(tmp_path: Path) -> None:
@@ -74,17 +73,6 @@ def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
     )
     assert claims(parquet) == claims(csv)
     assert [claim.rights.licence for claim in claims(parquet)] == ["cc0", None]
-
-
-def test_people_who_are_not_listed_have_their_cause(tmp_path: Path) -> None:
-    path = write(tmp_path, "identity,url\nAda,https://a.org/1\nBo,https://a.org/2\n")
-    assert list(read_url_list(path, "list", frozenset({"Bo"}))) == [
-        ListedUrl(
-            claim=Claim(identity="Ada", site="list", url="https://a.org/1"),
-            cause=Cause.NOT_LISTED,
-        ),
-        ListedUrl(claim=Claim(identity="Bo", site="list", url="https://a.org/2")),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -155,5 +143,5 @@ def test_a_long_list_is_read_with_bounded_memory(tmp_path: Path, name: str) -> N
     last = next(islice(rows, count - 2, None))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert last.claim.url == urls[-1]
+    assert last.url == urls[-1]
     assert peak < 6_000_000
