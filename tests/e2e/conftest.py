@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+import demo
 from demo.web import plan_web, write_web
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +119,32 @@ def write_recipe(tmp_path: Path) -> WriteRecipe:
 def recipe(photos: Path, write_recipe: WriteRecipe) -> Path:
     """A recipe over the rendered people."""
     return write_recipe(photos)
+
+
+@pytest.fixture(scope="session")
+def weaken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float], Path]:
+    """``weaken(noise)``: the demo's pack, its recogniser worse for noise in every weight."""
+    import torch
+
+    from training.backbones import BackboneConfig, build_backbone
+    from training.export import write_pack
+    from training.weights import load_weights
+
+    def write(noise: float) -> Path:
+        pack = Path(demo.__file__).parent / "pack"
+        backbone = build_backbone(BackboneConfig(name="micro", embedding_size=128))
+        load_weights(backbone, pack)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weight in backbone.parameters():
+                if weight.dim() > 1:
+                    random = torch.randn(weight.shape, generator=generator)
+                    weight.add_(random * weight.std() * noise)
+        folder = tmp_path_factory.mktemp("weak") / "pack"
+        write_pack(backbone, pack / "det.onnx", folder)
+        return folder
+
+    return write
 
 
 @pytest.fixture
