@@ -62,4 +62,5 @@ def _excluded_set(name: str, has_names: bool, measured: steps.Build) -> Excluded
         crops=measured.crops(),
         cleaned=cleaned,
         rows=storage.read_records(cleaned.path(intra_stage.LEDGER), LedgerRow),
+        left_out=measured.ingested.counts["left_out"],
     )

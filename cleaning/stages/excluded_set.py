@@ -22,6 +22,7 @@ class ExcludedSet:
 
     ``by_name`` is whether its names are anybody else's too. ``cleaned`` is the intra-class stage
     on this set alone, ``rows`` its ledger; ``claims`` the digest of who claims which bytes.
+    ``left_out`` counts what could not become an image at all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ExcludedSet:
     crops: CropReader
     cleaned: StageResult
     rows: Sequence[LedgerRow]
+    left_out: int = 0
 
     @cached_property
     def gallery(self) -> Members:
@@ -55,17 +57,17 @@ class ExcludedSet:
     @property
     def inputs(self) -> list[Any]:
         """What findings about the set depend on."""
-        return [self.name, self.by_name, self.claims, self.cleaned.digest]
+        return [self.name, self.by_name, self.claims, self.cleaned.digest, self.left_out]
 
     def facts(self) -> dict[str, Any]:
         """What the report says about it."""
-        photos = self.measured.photos.values()
+        problems = [photo.problem is not None for photo in self.measured.photos.values()]
         return {
             "name": self.name,
             "by_name": self.by_name,
             "identities": len({image.claimed_identity for image in self.images}),
             "images": len(self.images),
-            "unusable": sum(photo.problem is not None for photo in photos),
+            "unusable": sum(problems) + self.left_out,
             "faces": len(self.gallery),
         }
 

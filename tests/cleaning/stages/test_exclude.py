@@ -214,12 +214,14 @@ def test_it_is_found_again_until_something_changes(
     others = [
         find(storage, ours, [replace(one, by_name=False)]),
         find(storage, ours, [replace(one, claims="other")]),
+        find(storage, ours, [replace(one, left_out=2)]),
         find(storage, ours, [one, replace(one, name="more")]),
         find(storage, ours, [one], threshold=0.6),
         find(storage, replace(ours, changes="decided"), [one]),
     ]
     assert not any(result.resumed for result in others)
-    assert len({result.key for result in (first, *others)}) == 6
+    assert others[2].facts["sets"][0]["unusable"] == 2
+    assert len({result.key for result in (first, *others)}) == 7
 
 
 def test_a_set_without_a_face_proves_nothing(tmp_path: Path, row: MakeRow, ours: Judged) -> None:
