@@ -7,9 +7,6 @@ algorithms", 2011). Memory is one condensed distance matrix, n·(n−1)/2 float6
 from __future__ import annotations
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster
-from scipy.cluster.hierarchy import linkage as build_tree
-from scipy.spatial.distance import squareform
 
 from cleaning.identity.faceset import FloatArray, IntArray
 
@@ -33,6 +30,11 @@ def _cut(embeddings: FloatArray, threshold: float, method: str) -> IntArray:
     rows = len(embeddings)
     if rows < 2:
         return np.zeros(rows, dtype=np.int64)
+    # Loading these takes half a second, and most commands do not cluster.
+    from scipy.cluster.hierarchy import fcluster
+    from scipy.cluster.hierarchy import linkage as build_tree
+    from scipy.spatial.distance import squareform
+
     similarity = embeddings @ embeddings.T
     distance = 1.0 - np.clip((similarity + similarity.T) / 2, -1.0, 1.0)
     np.fill_diagonal(distance, 0.0)
