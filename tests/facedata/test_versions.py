@@ -11,6 +11,7 @@ from facedata.records import LedgerRow, to_parquet
 from facedata.review import CandidateRow
 from facedata.storage import Storage
 from facedata.versions import (
+    EXCLUSION,
     IdentityListFacts,
     Manifest,
     ShardEntry,
@@ -89,6 +90,15 @@ def release(storage: Storage, version: str, people: dict[str, str | None]) -> Ma
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
     return Storage(tmp_path)
+
+
+def test_the_certificate_of_exclusion_is_part_of_the_content() -> None:
+    files = {"ledger.parquet": "1", "candidates.parquet": "2", "report/index.html": "3"}
+    without = content_digest([], files, {"A": 0}, {})
+    assert content_digest([], files | {"report/index.html": "4"}, {"A": 0}, {}) == without
+    excluded = content_digest([], files | {EXCLUSION: "5"}, {"A": 0}, {})
+    assert excluded != without
+    assert content_digest([], files | {EXCLUSION: "6"}, {"A": 0}, {}) != excluded
 
 
 def test_a_manifest_comes_back(storage: Storage) -> None:

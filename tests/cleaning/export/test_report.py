@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cleaning.export.exclusion_facts import ExcludedSetFact, ExclusionFacts
 from cleaning.export.galleries import build_galleries, build_pair_cards
 from cleaning.export.histogram import Threshold, Tone, make_histogram
 from cleaning.export.report import (
@@ -20,6 +21,7 @@ from cleaning.export.report import (
 )
 from cleaning.export.review_facts import AnnotatorFact, AuditFacts, KindFact, ReviewFacts
 from cleaning.export.summary import summarise
+from facedata.exclusion import ExclusionRow
 from facedata.ledger import Reason
 
 NASTY = "<script>alert('x')</script> & \"Q\""
@@ -244,6 +246,56 @@ def test_nothing_is_proven_by_a_wide_interval_only() -> None:
     assert replace(AUDIT, high=0.05).warning == ""
     assert replace(AUDIT, max_noise=None).warning == ""
     assert AUDIT.warning.startswith("The interval reaches above the 5.0 %")
+
+
+def tie(how: str, similarity: float | None, **changes: object) -> ExclusionRow:
+    values = {"identity": NASTY, "excluded_set": "lfw", "excluded_identity": "<u>Bea</u>"}
+    face = {"face_id": None, "excluded_face_id": None}
+    return ExclusionRow(how=how, similarity=similarity, photos=7, **values | face | changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def without(data) -> ReportData:
+    closest = tie("remaining", 0.25, identity="Cleo")
+    fact = ExcludedSetFact(
+        name="lfw",
+        by_name=True,
+        identities=5749,
+        images=13233,
+        unusable=0,
+        faces=13000,
+        people=1,
+        pictures=2,
+        closest=closest,
+    )
+    facts = ExclusionFacts(
+        threshold=0.375,
+        origin="set in the recipe",
+        sets=[fact, replace(fact, name="gone", by_name=False, closest=None)],
+        rows=[
+            tie("name", None),
+            tie("face", 0.75),
+            tie("merged", None, identity="Dora", via=NASTY),
+            tie("photo", None),
+            closest,
+        ],
+        open_pairs=0,
+    )
+    return replace(data, exclusion=facts)
+
+
+def test_excluded_sets_and_who_is_out(without) -> None:
+    page = Page(render_report(without))
+    assert page.scripts == 1
+    of_set = ["lfw", "5,749", "13,233", "13,000", "yes", "1", "2", "0.2500", "Cleo and <u>Bea</u>"]
+    assert of_set in page.rows
+    assert ["gone", *of_set[1:4], "no", "1", "2", "–", ""] in page.rows
+    assert [NASTY, "has the name", "<u>Bea</u>", "lfw", "–", "7"] in page.rows
+    assert [NASTY, "looks like", "<u>Bea</u>", "lfw", "0.7500", "7"] in page.rows
+    merged = f"is one person with somebody out ({NASTY})"
+    assert ["Dora", merged, "<u>Bea</u>", "lfw", "–", "7"] in page.rows
+    # Pictures are counted, and what is left is no reason.
+    assert not any("shares a picture" in cell for row in page.rows for cell in row)
 
 
 def test_an_empty_version_renders() -> None:
