@@ -138,7 +138,7 @@ class PartitionCrawl:
         task.add_done_callback(self._image_ended)
 
     async def _fetch_image(self, pending: Pending) -> None:
-        judged = judge_image(await self._fetch(pending))
+        judged = judge_image(await self._tools.fetcher.fetch(self._asks.of(pending)))
         result = Result(pending=pending, outcome=judged.outcome)
         await self._record(result, judged.body)
 
