@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import astuple
+from operator import attrgetter
 from pathlib import Path
 
 from crawlers.ledger.schema import DONE, IS_CLAIMED, LEDGER_NAME, PENDING, UNWANTED, connect_reader
@@ -16,6 +16,8 @@ INSERT INTO shards VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET length = excluded.length, is_closed = excluded.is_closed
 """
 _PUT_RAW = "INSERT INTO raw VALUES (?, ?, ?, ?, ?)"
+_SHARD_ROW = attrgetter("number", "length", "is_closed")
+_RAW_ROW = attrgetter("sha256", "shard", "offset", "size_bytes", "media_type")
 _WHOLE_END = """
 SELECT max(offset + (size_bytes + 511) / 512 * 512) FROM raw WHERE shard = ?
 """
@@ -74,8 +76,8 @@ class RawIndex:
 
     def note(self, placed: Placed) -> None:
         """Write down where bodies lie; the caller begins and ends the transaction."""
-        self._connection.executemany(_PUT_SHARD, map(astuple, placed.shards))
-        self._connection.executemany(_PUT_RAW, map(astuple, placed.places))
+        self._connection.executemany(_PUT_SHARD, map(_SHARD_ROW, placed.shards))
+        self._connection.executemany(_PUT_RAW, map(_RAW_ROW, placed.places))
 
     def noted(self, placed: Placed) -> None:
         """Say that the transaction of :meth:`note` has ended well."""
