@@ -24,6 +24,7 @@ from cleaning.review.progress import answered_keys
 from cleaning.stages.batch_index import BatchIndex, index_of
 from cleaning.stages.close import take_back
 from cleaning.stages.exchange import Exchange
+from cleaning.stages.exclusion import worth_asking
 from cleaning.stages.material import Material, find_newest
 from cleaning.stages.pull import Pull, Pulled
 from cleaning.stages.push import Push
@@ -185,7 +186,8 @@ def read_controls(resolved: Recipe) -> Mapping[Pair, Answer]:
 
 def count_candidates(material: Material) -> Counts:
     """How many merge candidates there are, and how many nobody has decided."""
-    decided = with_decisions(material.candidates, material.folder.decisions())
+    candidates = worth_asking(material.candidates, material.exclusion)
+    decided = with_decisions(candidates, material.folder.decisions())
     pending = sum(row.decision == PENDING for row in decided)
     return {"candidates": len(decided), "decided": len(decided) - pending, "pending": pending}
 

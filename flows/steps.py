@@ -16,7 +16,7 @@ from cleaning.stages.copies import CopyPair
 from cleaning.stages.crops import CropReader
 from cleaning.stages.embeddings import embed_partition
 from cleaning.stages.exclude import Excluded
-from cleaning.stages.exclusion import load_exclusion
+from cleaning.stages.exclusion import load_exclusion, worth_asking
 from cleaning.stages.faces import measure_partition as measure_faces
 from cleaning.stages.material import Material, note_newest
 from cleaning.stages.measured import Measured, load_measured
@@ -206,8 +206,10 @@ def review(build: Build, found: Found, reading: Reading, reporter: Reporter) -> 
         return _send_questions(build, found, folder, reporter)
     taken = take_in_answers(folder, reading)
     storage = build.job.storage()
+    candidates = storage.read_records(found.inter.path(inter_stage.CANDIDATES), CandidateRow)
+    exclusion = load_exclusion(storage, found.exclude.result) if found.exclude else None
     shown = ReviewInput(
-        candidates=storage.read_records(found.inter.path(inter_stage.CANDIDATES), CandidateRow),
+        candidates=worth_asking(candidates, exclusion),
         rows=judged_rows(build, found.intra, found.inter).rows,
         measured=build.measured,
         crops=build.crops(),

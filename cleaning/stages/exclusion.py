@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from cleaning.identity.join_between import nearest_pair
 from cleaning.stages.exclude import FINDINGS, NAMES, ExcludedName, face_rows, labelled
@@ -17,8 +17,11 @@ from facedata.exclusion import ExclusionRow, How
 from facedata.ledger import Reason
 from facedata.names import name_key
 from facedata.records import LedgerRow, to_parquet
+from facedata.review import CandidateRow, PairEvidence
 from facedata.stages import StageOutput, StageResult, digest_of, run_stage, stage_key
 from facedata.storage import Storage
+
+P = TypeVar("P", CandidateRow, PairEvidence)
 
 _REMAINING_STAGE = "remaining"
 _REMAINING_VERSION = 1
@@ -100,6 +103,15 @@ def with_merged(direct: Mapping[str, Reason], canonical: Mapping[str, str]) -> E
     }
     merged = {name: direct[other] for name, other in via.items()}
     return ExcludedPeople(reasons={**direct, **merged}, via=via)
+
+
+def worth_asking(rows: Sequence[P], exclusion: Exclusion | None) -> list[P]:
+    """Pairs of identities but those of two who are out already.
+
+    One with somebody who is out stays: whoever is the same person goes too.
+    """
+    out = exclusion.identities().keys() if exclusion else frozenset()
+    return [row for row in rows if not {row.identity_a, row.identity_b} <= out]
 
 
 def certificate(

@@ -12,6 +12,7 @@ from cleaning.identity.merge import merge
 from cleaning.review.gold import mix_gold
 from cleaning.review.items import PairItem
 from cleaning.review.priority import chance_same, plan_pairs, plan_senior, with_name_hint
+from cleaning.stages.exclusion import worth_asking
 from cleaning.stages.question_context import QuestionContext
 from facedata.review import PENDING, Answer, Kind, Pair, PairEvidence, ordered_pair
 
@@ -22,13 +23,8 @@ def pair_items(context: QuestionContext) -> list[PairItem]:
     """The open merge candidates worth most, with control questions among them."""
     waiting = context.asked.waiting(Kind.PAIRS, Kind.SENIOR)
     decided = {pair: row.decision for pair, row in context.decided.items()}
-    out = context.material.excluded
-    # Who is one person with somebody who is out goes too; of two who are out nothing is asked.
-    candidates = [
-        row
-        for row in context.material.evidence
-        if row.pair not in waiting and not out.issuperset(row.pair)
-    ]
+    evidence = worth_asking(context.material.evidence, context.material.exclusion)
+    candidates = [row for row in evidence if row.pair not in waiting]
     chance = _chance(context, candidates)
     chosen = plan_pairs(candidates, decided, chance, context.wishes.budget)
     questions = _questions(context, chosen)

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from cleaning.stages.content import Findings, VersionContent, decide_content
 from cleaning.stages.exclude import ExcludedName
 from cleaning.stages.excluded_set import ExcludedSet
-from cleaning.stages.exclusion import Exclusion, certificate, find_remaining, with_merged
+from cleaning.stages.exclusion import (
+    Exclusion,
+    certificate,
+    find_remaining,
+    with_merged,
+    worth_asking,
+)
 from cleaning.stages.exclusion_report import exclusion_facts
 from cleaning.stages.photo_decisions import judge
 from cleaning.stages.review_folder import ReviewFolder
@@ -236,6 +242,13 @@ def test_nobody_comes_back_through_a_merge(
     for name, via in people.via.items():
         assert canonical.get(via, via) == canonical[name]
         assert people.reasons[name] == direct[via]
+
+
+def test_nobody_is_asked_about_two_who_are_out() -> None:
+    rows = [candidate("A", "B"), candidate("A", "C"), candidate("C", "D")]
+    exclusion = exclusion_of(finding("face", "A"), finding("name", "B"))
+    assert worth_asking(rows, exclusion) == rows[1:]
+    assert worth_asking(rows, None) == rows
 
 
 def test_how_near_the_rest_comes_is_exact_and_found_again(
