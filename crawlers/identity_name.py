@@ -32,9 +32,11 @@ def normalise_identity(text: str, *, where: str) -> str:
 
 
 def shown(name: str, *, limit: int = 80) -> str:
-    """Return ``name`` quoted for a message, in plain escapes, cut after ``limit`` characters."""
-    return (
-        repr(name if len(name) <= limit else f"{name[:limit]}…")
-        .encode("utf-8", "backslashreplace")
-        .decode("utf-8")
-    )
+    """Return ``name`` quoted for a message, in plain escapes.
+
+    Of one that is longer than ``limit`` characters the middle is left out: a path's end says which
+    file it is.
+    """
+    half = limit // 2
+    kept = name if len(name) <= limit else f"{name[:half]}…{name[-half:]}"
+    return repr(kept).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawlers.identity_name import normalise_identity
+from crawlers.identity_name import normalise_identity, shown
 from facedata.errors import SourceError
 
 PRINTABLE = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
@@ -48,3 +48,9 @@ def test_normalising_is_idempotent_and_nfc(name: str) -> None:
     once = normalise_identity(name, where="x")
     assert normalise_identity(once, where="x") == once
     assert unicodedata.is_normalized("NFC", once)
+
+
+def test_of_a_long_text_the_middle_is_left_out() -> None:
+    assert shown("Zoë") == "'Zoë'"
+    assert shown("/" * 80) == "'" + "/" * 80 + "'"
+    assert shown("/" * 100 + "none.rec") == "'" + "/" * 40 + "…" + "/" * 32 + "none.rec'"
