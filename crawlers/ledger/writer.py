@@ -10,6 +10,8 @@ from crawlers.ledger.ledger import CrawlLedger
 from crawlers.ledger.rows import Result
 from crawlers.ledger.shards import Placed
 
+_GATHER_S = 0.03
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
@@ -19,7 +21,7 @@ class _Waiting:
 
 
 class LedgerWriter:
-    """Groups what is put while the disk is busy: one append and one transaction for many.
+    """Groups what is put within a moment: one append and one transaction for many.
 
     The bytes of one group are written while the rows of the group before are. Made, used and
     closed in one event loop, beside which two threads write. After an error nothing more is
@@ -62,20 +64,15 @@ class LedgerWriter:
     async def _write(self) -> None:
         recording: asyncio.Task[None] | None = None
         while self._waiting or recording is not None:
-            group = self._next_group(is_first=recording is None)
+            if self._waiting:
+                # Of a small transaction most of the work is its beginning and end.
+                await asyncio.sleep(_GATHER_S)
+            group, self._waiting = self._waiting, []
             storing = self._store(group)
             await asyncio.wait([storing])
             if recording is not None:
                 await recording
             recording = asyncio.create_task(self._record(group, storing)) if group else None
-            # Those who were told put their next results now, in time for the next group.
-            await asyncio.sleep(0)
-
-    def _next_group(self, *, is_first: bool) -> list[_Waiting]:
-        """Take what waits; at first half of it, so that both threads have something to do."""
-        size = (len(self._waiting) + 1) // 2 if is_first else len(self._waiting)
-        group, self._waiting = self._waiting[:size], self._waiting[size:]
-        return group
 
     def _store(self, group: list[_Waiting]) -> asyncio.Future[Placed]:
         bodies = {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _UNDER_WAY = 4_096
 _FEWEST_PER_HOST = 16
+_QUICK_PER_HOST = 256
 _LOOK_AGAIN_S = 0.25
 _GRACE_S = 8.0
 _MOST_POSTPONED = 20
@@ -107,17 +108,24 @@ class PartitionCrawl:
             yield claim
 
     async def _feed(self, claiming: asyncio.Task[None]) -> None:
-        most = max((site.concurrency for site in self._sites.sites), default=1)
-        per_host = min(max(4 * most, _FEWEST_PER_HOST), _UNDER_WAY)
+        per_host = self._most_per_host()
         while not self._is_stopping:
             has_all_claims = claiming.done()
-            room = (_UNDER_WAY - self._under_way) // per_host
-            taken = self._tools.ledger.pending(per_host=per_host, hosts=room) if room > 0 else []
-            for pending in taken:
-                self._begin(pending)
+            while (hosts := (_UNDER_WAY - self._under_way) // per_host) > 0:
+                taken = self._tools.ledger.pending(per_host=per_host, hosts=hosts)
+                for pending in taken:
+                    self._begin(pending)
+                if not taken:
+                    break
             if has_all_claims and not self._under_way and self._tools.ledger.is_settled():
                 return
             await self._until_room()
+
+    def _most_per_host(self) -> int:
+        """How many URLs of one host may be under way: asked for, waiting their turn or written."""
+        most = max((site.concurrency for site in self._sites.sites), default=1)
+        is_quick = any(site.delay_s == 0 for site in self._sites.sites)
+        return max(4 * most, _QUICK_PER_HOST if is_quick else _FEWEST_PER_HOST)
 
     async def _until_room(self) -> None:
         """Wait until a good part of what is under way is answered, or a moment has passed."""

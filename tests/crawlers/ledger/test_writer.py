@@ -55,7 +55,7 @@ def test_what_comes_together_is_written_together(crawl: Any, body: Maker) -> Non
         await writer.close()
 
     asyncio.run(put_all())
-    assert groups == [100, 100]
+    assert groups == [200]
     assert crawl.ledger.counts().stored == 160
     assert crawl.ledger.counts().failed == {"timeout": 40}
     assert {one.url: read_bytes(one.location) for one in crawl.ledger.stored()} == {
