@@ -47,8 +47,8 @@ MAX_IMAGE_BYTES = 256 << 10
 _PATIENCE_S = 3600.0
 _POLL_S = 0.01
 _DOWN = frozenset({Cause.CONNECTION_FAILED.value, Cause.HOST_DOWN.value})
-_ASKED_OFTEN = frozenset({Kind.LOOP, Kind.TRUNCATED})
-"""Kinds that one fetch asks for several times."""
+_SEVERAL_REQUESTS = frozenset({Kind.LOOP, Kind.TRUNCATED, Kind.MOVED})
+"""Kinds that one fetch makes several requests for: of those the first answer ends nothing."""
 
 EXPECTED: dict[Kind, Cause | None] = {
     Kind.IMAGE: None,
@@ -185,9 +185,9 @@ def asked_again(listed: Listed, watched: Watched) -> list[float]:
     """How long before a kill the answer was sent to each URL that was asked for again after it.
 
     Seconds, smallest first; 0 for one whose answer was under way. Requests that the crawler itself
-    repeats within one run do not count: redirects in circles, bodies cut off, and 429.
+    repeats within one run do not count: redirects, bodies cut off, and 429.
     """
-    often = {(one.host, one.path) for one in listed.urls if one.kind in _ASKED_OFTEN}
+    often = {(one.host, one.path) for one in listed.urls if one.kind in _SEVERAL_REQUESTS}
     by_url: dict[tuple[int, str], list[Asked]] = defaultdict(list)
     for asked in watched.asked:
         if asked.status != 429 and (asked.host, asked.path) not in often:
