@@ -4,8 +4,9 @@ Every case runs in a fresh process, without a GPU on as many threads as it says.
 in float16 as a face embedder gives them: 512 dimensions, 20 per identity, genuine cosine about 0.6,
 128 effective dimensions (the 99.9th percentile of different people is then 0.27). With ``gallery``
 "the same" every pair of the faces is compared, each once. ``cpu_s`` is processor time of all
-threads; ``wall_s`` is as long when the machine has nothing else to do. ``pairs_per_s`` is per core
-and second of processor time and counts a pair once, however many passes were made.
+threads; ``wall_s`` is that over ``threads`` on an idle machine, and far more on one that others use
+as well, as here. ``pairs_per_s`` is per core and second of processor time and counts a pair once,
+however many passes were made.
 ``hours_for_1e12_per_core`` follows from it. ``rise_mb`` is how far the memory peak rose above the
 embeddings. ``kernels`` is OPENBLAS_CORETYPE: numpy's OpenBLAS takes AVX2 kernels on processors it
 does not know; with AVX-512 there, SkylakeX is then twice as fast. ``equals_brute_force`` compares
