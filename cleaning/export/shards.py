@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain, islice
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from cleaning.export.crop_image import to_jpeg
 from cleaning.export.samples import Sample
@@ -81,40 +79,33 @@ def _cut(samples: Iterable[Sample], size: int) -> Iterator[Iterator[Sample]]:
 def _write_shard(
     name: str, samples: Iterable[Sample], image_format: ImageFormat, stream: BinaryIO
 ) -> ShardInfo:
+    # It loads torch where that is installed, which only those who write shards should wait for.
+    import webdataset
+
     sink = _DigestingStream(stream)
     seen: set[str] = set()
-    output = cast(BinaryIO, sink)  # writing to it is all that tarfile does
-    with tarfile.open(fileobj=output, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
-        for sample in samples:
-            if not _KEY.match(sample.key) or sample.key in seen:
-                raise IntegrityError(
-                    f"{name}: key {sample.key!r} comes twice or is not made of 1 to 90 letters, "
-                    "digits, '-' and '_'; this is a defect, please report it"
-                )
-            seen.add(sample.key)
-            for suffix, data in sorted(_files(sample, image_format).items()):
-                tar.addfile(_member(f"{sample.key}.{suffix}", len(data)), io.BytesIO(data))
+    tar = webdataset.TarWriter(sink, user="winnow", group="winnow", mtime=0, encoder=False)
+    for sample in samples:
+        if not _KEY.match(sample.key) or sample.key in seen:
+            raise IntegrityError(
+                f"{name}: key {sample.key!r} comes twice or is not made of 1 to 90 letters, "
+                "digits, '-' and '_'; this is a defect, please report it"
+            )
+        seen.add(sample.key)
+        tar.write(_files(sample, image_format))
+    tar.close()
     return ShardInfo(
         name=name, images=len(seen), size_bytes=sink.size, sha256=sink.digest.hexdigest()
     )
 
 
-def _member(name: str, size: int) -> tarfile.TarInfo:
-    """The header of a file, the same on every machine and day."""
-    member = tarfile.TarInfo(name)
-    member.size = size
-    member.mode = 0o444
-    member.uname = member.gname = "winnow"
-    return member
-
-
-def _files(sample: Sample, image_format: ImageFormat) -> dict[str, bytes]:
-    """The files of a sample, by suffix."""
+def _files(sample: Sample, image_format: ImageFormat) -> dict[str, str | bytes]:
     crop = sample.crop
     if image_format is ImageFormat.JPG:
         crop = to_jpeg(crop, quality=_TRAINING_QUALITY)
     facts = json.dumps(dict(sample.facts), ensure_ascii=False, sort_keys=True, allow_nan=False)
     return {
+        "__key__": sample.key,
         image_format.value: crop,
         "cls": str(sample.class_index).encode(),
         "json": facts.encode(),

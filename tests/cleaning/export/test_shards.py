@@ -60,20 +60,6 @@ def test_names_sizes_and_digests(samples) -> None:
         assert (shard.size_bytes, shard.sha256) == (len(data), hashlib.sha256(data).hexdigest())
 
 
-def test_a_shard_is_what_the_webdataset_library_writes(samples) -> None:
-    folder = Folder()
-    write_shards(samples, ShardConfig(image_format=ImageFormat.PNG), folder.open)
-    theirs = io.BytesIO()
-    with webdataset.TarWriter(
-        theirs, user="winnow", group="winnow", mtime=0, encoder=False
-    ) as writer:
-        for sample in samples:
-            facts = json.dumps(sample.facts, ensure_ascii=False, sort_keys=True).encode()
-            number = str(sample.class_index).encode()
-            writer.write({"__key__": sample.key, "png": sample.crop, "cls": number, "json": facts})
-    assert folder.files == {"shards/train-000000.tar": theirs.getvalue()}
-
-
 def test_tar_members_are_reproducible(samples) -> None:
     folder = Folder()
     write_shards(samples[:1], ShardConfig(), folder.open)
