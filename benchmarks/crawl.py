@@ -73,7 +73,7 @@ CRAWL = """
 import json, sys
 from pathlib import Path
 from crawlers.run import CrawlJob, crawl
-from facedata.options import UrlsSource
+from facedata.sources import UrlsSource
 crawl(CrawlJob(source=UrlsSource(**json.loads(sys.argv[1])), out=Path(sys.argv[2])))
 """
 

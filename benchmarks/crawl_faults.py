@@ -39,7 +39,7 @@ from crawlers.ledger.rows import ClaimState
 from crawlers.ledger.view import LedgerView
 from crawlers.run import CrawlJob, crawl
 from facedata.errors import CrawlError
-from facedata.options import UrlsSource
+from facedata.sources import UrlsSource
 
 HOSTS = 8
 SEED = 20

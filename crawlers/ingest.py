@@ -17,9 +17,9 @@ from crawlers.run import list_crawl
 from crawlers.spiders.licences import is_allowed, licence_name
 from facedata.errors import SourceError
 from facedata.names import own_name
-from facedata.options import Source
 from facedata.recipe import Recipe
 from facedata.records import ImageRecord, to_parquet
+from facedata.sources import Source
 from facedata.stages import StageOutput, StageResult, digest_of, run_stage, stage_key
 from facedata.storage import Storage
 from facedata.versions import IdentityListFacts

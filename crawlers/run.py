@@ -19,8 +19,8 @@ from crawlers.process.partitions import Partition, all_partitions
 from crawlers.process.planning import CrawlPlan, make_job, plan_crawl
 from crawlers.process.report import CrawlReport, write_report
 from facedata.errors import CrawlError, RequestError, WorkspaceError
-from facedata.options import CrawlSource, UrlsSource
 from facedata.records import ImageRecord
+from facedata.sources import CrawlSource, UrlsSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from facedata.errors import RecipeError
 from facedata.options import (
-    ExcludedSource,
     FacesOptions,
     InterOptions,
     IntraOptions,
@@ -25,8 +24,8 @@ from facedata.options import (
     ReleaseOptions,
     ReviewOptions,
     ShardOptions,
-    Source,
 )
+from facedata.sources import ExcludedSource, Source
 
 
 class Recipe(Model):

@@ -8,7 +8,7 @@ from typing import Any
 from crawlers.ingest import crawl_folder
 from crawlers.process.partitions import Partition
 from crawlers.run import CrawlJob, CrawlResult, crawl
-from facedata.options import CrawlSource, UrlsSource
+from facedata.sources import CrawlSource, UrlsSource
 from flows.crawl_progress import CrawlTold
 from flows.job import Job
 from flows.progress import Reporter

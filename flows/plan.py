@@ -14,8 +14,8 @@ from crawlers.ingest import crawl_folder
 from crawlers.process.partitions import Partition, partitions_in
 from crawlers.process.planning import URL_LIST_SITE, plan_crawl
 from crawlers.spiders.url_list import read_url_list
-from facedata.options import Source, UrlsSource
 from facedata.recipe import load_recipe, resolve_paths
+from facedata.sources import Source, UrlsSource
 from facedata.storage import Storage
 from facedata.versions import list_versions, next_version
 from flows.job import pack_location

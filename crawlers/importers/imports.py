@@ -19,8 +19,8 @@ from crawlers.importers.parquet_set import COPY, Columns, count_parquet, find_pa
 from crawlers.importers.recordio import count_recordio, find_recordio
 from crawlers.importers.webdataset import find_webdataset
 from facedata.errors import IntegrityError
-from facedata.options import ExcludedSource, Source
 from facedata.records import ImageRecord, to_parquet
+from facedata.sources import ExcludedSource, Source
 from facedata.stages import StageOutput, StageResult, run_stage, stage_key
 from facedata.storage import Storage
 

@@ -17,7 +17,7 @@ from crawlers.process.partitions import Partition
 from crawlers.sites import Sites, load_sites
 from crawlers.spiders.url_list_site import UrlListSite
 from facedata.errors import SourceError
-from facedata.options import CrawlSource, UrlsSource
+from facedata.sources import CrawlSource, UrlsSource
 
 URL_LIST_SITE = "urls"
 _HASHED_BYTES = 1 << 20

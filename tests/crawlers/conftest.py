@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from crawlers.run import CrawlJob
-from facedata.options import CrawlSource, UrlsSource
+from facedata.sources import CrawlSource, UrlsSource
 
 Respond = Callable[[BaseHTTPRequestHandler], None]
 

@@ -15,9 +15,9 @@ import pytest
 from crawlers.importers.imports import IMPORTERS, Listed, count_import, list_import
 from crawlers.ingest import IMAGES, ingest
 from facedata.errors import IntegrityError, SourceError
-from facedata.options import ExcludedSource, Source
 from facedata.recipe import parse_recipe, resolve_paths
 from facedata.records import ImageRecord
+from facedata.sources import ExcludedSource, Source
 from facedata.storage import Storage, read_location
 
 
