@@ -43,8 +43,9 @@ def open_job(recipe: str | Path, workspace: str | Path) -> Job:
         WorkspaceError, StorageError: the workspace cannot be written to.
         ModelError: the models are missing or unusable.
     """
-    job = open_workspace(recipe, workspace)
+    job = _read_job(recipe, workspace)
     job.pack()
+    _check_workspace(job)
     return job
 
 
@@ -55,15 +56,24 @@ def open_workspace(recipe: str | Path, workspace: str | Path) -> Job:
         RecipeError: the recipe is not valid.
         WorkspaceError, StorageError: the workspace cannot be written to.
     """
+    job = _read_job(recipe, workspace)
+    _check_workspace(job)
+    return job
+
+
+def _read_job(recipe: str | Path, workspace: str | Path) -> Job:
     loaded = load_recipe(Path(recipe))
-    job = Job(
+    return Job(
         recipe=loaded,
         resolved=resolve_paths(loaded, Path(recipe).resolve().parent),
         workspace=str(workspace),
     )
+
+
+def _check_workspace(job: Job) -> None:
+    """Write to it, last of all: a request that is wrong leaves nothing behind."""
     job.storage().write(_PROBE, b"")
     job.storage().remove(_PROBE)
-    return job
 
 
 def pack_location(models: str) -> str | Path:
