@@ -21,6 +21,7 @@ from cleaning.export.summary import IdentityLine, Summary
 from cleaning.export.wording import OUTCOMES, REASONS, count_of, percent_of, share_of
 from facedata.ledger import Outcome, Reason
 from facedata.names import have_one_name
+from facedata.palette import palette_css
 from facedata.review import CandidateRow
 
 IDENTITIES_SHOWN = 2_000
@@ -126,7 +127,7 @@ def render_report(data: ReportData) -> bytes:
         reasons=REASONS,
         tones=_TONES,
         # Trusted: files of this package, not data.
-        style=Markup(_asset("palette.css") + _asset("report.css")),
+        style=Markup(palette_css() + _asset("report.css")),
         script=Markup(script),
         script_digest=_source_digest(script),
     ).encode()

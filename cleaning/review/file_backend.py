@@ -20,6 +20,7 @@ from markupsafe import Markup
 from cleaning.review.pairs_csv import COLUMNS, decision_cells, pair_cells, write_pairs
 from cleaning.review.thumbnail import to_jpeg
 from facedata.names import have_one_name
+from facedata.palette import palette_css
 from facedata.review import PENDING, CandidateRow
 
 PAIRS_PER_PAGE = 50
@@ -138,7 +139,7 @@ def render_page(
         pages=[pairs[i : i + PAIRS_PER_PAGE] for i in range(0, len(pairs), PAIRS_PER_PAGE)],
         book=_book(rows),
         # Trusted: files of this package, not data.
-        style=Markup(_asset("palette.css") + _asset("review.css")),
+        style=Markup(palette_css() + _asset("review.css")),
         script=Markup(script),
         script_digest=_source_digest(script),
     ).encode()

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from crawlers.counts import CrawlCounts
 from crawlers.job_file import ListFacts
 from crawlers.process.wording import in_words, is_refusal
+from facedata.palette import palette_css
 
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
@@ -83,7 +84,7 @@ def render_report(report: CrawlReport) -> str:
             people=people[:_PEOPLE_SHOWN],
             hosts=list(report.hosts.items())[:_HOSTS_SHOWN],
             missing=report.without_images[:_MISSING_SHOWN],
-            style=Markup(_asset("palette.css") + _asset("report.css")),
+            style=Markup(palette_css() + _asset("report.css")),
         )
     )
 

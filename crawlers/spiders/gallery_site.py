@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from crawlers.spiders.paging import LINKED, NUMBERED, NumberedPages, way_of
-from crawlers.spiders.site_keys import Model, SiteKeys, check_template
+from crawlers.spiders.site_keys import Model, TemplateSite
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_:][A-Za-z0-9_:.-]{0,99}$")]
 
@@ -80,11 +80,10 @@ NextPage: TypeAlias = Annotated[
 ]
 
 
-class GallerySite(SiteKeys):
+class GallerySite(TemplateSite):
     """One site of listing pages."""
 
     spider: Literal["gallery"] = "gallery"
-    start_url: str
     images: Annotated[tuple[ImageSelector, ...], Field(min_length=1, strict=False)]
     """One selector or several; what they find comes in this order."""
     json_ld: bool = False
@@ -96,16 +95,6 @@ class GallerySite(SiteKeys):
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return (value,) if isinstance(value, dict | ImageSelector) else value
-
-    @field_validator("start_url")
-    @classmethod
-    def _start_url_is_a_template(cls, value: str) -> str:
-        return check_template(value)
-
-    @model_validator(mode="after")
-    def _start_is_allowed(self) -> Self:
-        self.check_start(self.start_url, "start_url")
-        return self
 
 
 def _check_selector(css: str | None, xpath: str | None) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 import string
 from functools import cached_property
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -30,11 +30,10 @@ from pydantic import (
     StringConstraints,
     Tag,
     field_validator,
-    model_validator,
 )
 
 from crawlers.spiders.paging import LINKED, NUMBERED, NumberedPages, way_of
-from crawlers.spiders.site_keys import Model, SiteKeys, check_template
+from crawlers.spiders.site_keys import Model, TemplateSite
 
 
 def _checked_path(value: str) -> str:
@@ -73,11 +72,10 @@ NextPage: TypeAlias = Annotated[
 ]
 
 
-class JsonApiSite(SiteKeys):
+class JsonApiSite(TemplateSite):
     """One site that answers in JSON."""
 
     spider: Literal["jsonapi"] = "jsonapi"
-    start_url: str
     items: JsonPath
     image: Annotated[tuple[JsonPath, ...], Field(min_length=1, strict=False)]
     """One path or several; the first that gives anything counts."""
@@ -92,16 +90,6 @@ class JsonApiSite(SiteKeys):
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
-
-    @field_validator("start_url")
-    @classmethod
-    def _start_url_is_a_template(cls, value: str) -> str:
-        return check_template(value)
-
-    @model_validator(mode="after")
-    def _start_is_allowed(self) -> Self:
-        self.check_start(self.start_url, "start_url")
-        return self
 
     def is_api(self, url: str) -> bool:
         """Say whether ``url`` has the path of ``start_url``, and the owner's terms are known."""

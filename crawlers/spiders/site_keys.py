@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 import string
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from crawlers.network.addresses import is_public
 from crawlers.network.answer import FetchRules
@@ -108,6 +115,22 @@ class SiteKeys(Model):
                 f"{key} has the private address {host}; "
                 "for a site of your own say allow_private: true"
             )
+
+
+class TemplateSite(SiteKeys):
+    """A site where a person's first page follows from columns of the identity list."""
+
+    start_url: str
+
+    @field_validator("start_url")
+    @classmethod
+    def _start_url_is_a_template(cls, value: str) -> str:
+        return check_template(value)
+
+    @model_validator(mode="after")
+    def _start_is_allowed(self) -> Self:
+        self.check_start(self.start_url, "start_url")
+        return self
 
 
 def check_template(value: str) -> str:

@@ -23,6 +23,7 @@ from cleaning.export.review_facts import AnnotatorFact, AuditFacts, KindFact, Re
 from cleaning.export.summary import summarise
 from facedata.exclusion import ExclusionRow
 from facedata.ledger import Reason
+from facedata.palette import palette_css
 
 NASTY = "<script>alert('x')</script> & \"Q\""
 
@@ -144,6 +145,10 @@ def test_everything_is_inside_and_escaped(data) -> None:
     assert all(source.startswith("data:image/jpeg;base64,") for source in page.images)
     without_images = re.sub(rb"data:image/jpeg;base64,[^\"]+", b"", html)
     assert re.findall(rb"https?://|url\(|@import|<link|<iframe", without_images) == []
+
+
+def test_the_palette_is_that_of_the_other_pages(data) -> None:
+    assert palette_css().encode() in render_report(data)
 
 
 def test_unknowns_are_honest(data) -> None:

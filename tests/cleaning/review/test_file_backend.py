@@ -19,6 +19,7 @@ from cleaning.review.file_backend import (
 )
 from cleaning.review.pairs_csv import Reading, read_pairs, write_pairs
 from facedata.errors import IntegrityError
+from facedata.palette import palette_css
 from facedata.review import CandidateRow, Decision
 
 NASTY = ["<script>alert(1)</script>", "=cmd|' /C calc'!A0", "Quote \"Q\" 'Smith'", "陳小明; a,=b"]
@@ -183,11 +184,8 @@ def test_a_broken_crop_is_named(review, crop: bytes) -> None:
         files_of((candidates, galleries, lambda _: crop))
 
 
-def test_palette_is_the_same_in_both_rooms() -> None:
-    rooms = Path(__file__).parents[3] / "cleaning"
-    assert (rooms / "review/palette.css").read_bytes() == (
-        rooms / "export/palette.css"
-    ).read_bytes()
+def test_the_palette_is_that_of_the_other_pages(review) -> None:
+    assert palette_css().encode() in files_of(review)["index.html"]
 
 
 def test_an_earlier_answer_can_be_changed_but_not_emptied(review, browser, tmp_path: Path) -> None:
