@@ -18,7 +18,7 @@ class Cause(StrEnum):
     PAGE_LIMIT = "page_limit"
     """A next page beyond ``max_pages``."""
     NOT_LISTED = "not_listed"
-    """A row of a URL list for a person who is not on the identity list."""
+    """For a person who is not on the identity list, or no longer on the list it came from."""
     LICENCE_REFUSED = "licence_refused"
     """Its licence is not among the recipe's ``licences``, or it says none."""
     ROBOTS_FORBIDDEN = "robots_forbidden"

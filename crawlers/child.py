@@ -14,20 +14,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
-from crawlers.job_file import JobFile, read_job, read_starts
+from crawlers.job_file import JobFile, read_job
 from crawlers.ledger.ledger import CrawlLedger
-from crawlers.ledger.rows import Claim
 from crawlers.ledger.writer import LedgerWriter
 from crawlers.network.fetcher import Fetcher
 from crawlers.network.user_agent import UserAgent
 from crawlers.process.crawl import PartitionCrawl, Tools
 from crawlers.process.rules import crawl_rules
 from crawlers.process.telling import Teller
+from crawlers.process.wishes import Wishes
 from facedata.errors import WinnowError
 
 
@@ -62,26 +60,11 @@ async def _crawl(job: JobFile, path: Path, ledger: CrawlLedger) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, crawl.stop)
         telling = asyncio.create_task(teller.tell_always())
         try:
-            await crawl.run(_claims(job, path))
+            await crawl.run(Wishes(job=job, path=path))
         finally:
             telling.cancel()
             await writer.close()
     teller.tell(is_last=True)
-
-
-def _claims(job: JobFile, path: Path) -> Iterator[Claim]:
-    """Yield what the job wishes for: start pages, or the addresses of a list."""
-    if job.url_list is None:
-        yield from read_starts(path)
-        return
-    # Only lists need what Parquet needs, which takes a while to load.
-    from crawlers.spiders.url_list import read_url_list
-
-    site = job.sites.sites[0].name
-    for claim in read_url_list(Path(job.url_list), site):
-        kept_as = job.people.duplicates.get(claim.identity, claim.identity)
-        if job.partition.holds(kept_as):
-            yield replace(claim, identity=kept_as)
 
 
 def _user_agent(job: JobFile) -> UserAgent:

@@ -49,6 +49,7 @@ class JobFile(_Model):
     identities: tuple[str, ...] | None
     sites: Sites
     url_list: str | None = None
+    url_list_sha256: str | None = None
     licences: tuple[str, ...] = ()
     retry_failed: bool = False
     refresh_before: datetime | None = None

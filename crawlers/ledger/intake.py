@@ -50,14 +50,19 @@ UPDATE urls SET outcome = '{PENDING}' WHERE outcome = '{UNWANTED}'
 # longer one, so that the order in which pages are read does not decide what is found.
 _PUT_CLAIMS = """
 INSERT INTO claims SELECT number, identity, site, page_url, page_number,
-    licence, licence_url, author, attribution, cause
+    licence, licence_url, author, attribution, ?, cause
 FROM incoming WHERE is_page = ? ORDER BY rowid
 ON CONFLICT DO UPDATE SET
+    list_number = excluded.list_number,
     site = excluded.site, page_url = excluded.page_url, page_number = excluded.page_number,
     licence = excluded.licence, licence_url = excluded.licence_url,
     author = excluded.author, attribution = excluded.attribution, cause = excluded.cause
 WHERE excluded.cause IS NULL
     AND (claims.cause IS NOT NULL OR excluded.page_number < claims.page_number)
+"""
+_STILL_LISTED = """
+UPDATE claims SET list_number = ? FROM incoming AS i
+WHERE claims.url = i.number AND claims.identity = i.identity AND claims.list_number > 0
 """
 _CLAIM_COLUMNS = """u.url, c.identity, c.site, c.page_url, c.page_number,
     c.licence, c.licence_url, c.author, c.attribution"""
@@ -82,17 +87,20 @@ class ClaimIntake:
         self._rules = rules
         connection.execute(_INCOMING)
 
-    def take(self, claims: Iterable[Claim]) -> None:
-        """Take up claims, and what follows from pages among them that were read before."""
+    def take(self, claims: Iterable[Claim], list_number: int = 0) -> None:
+        """Take up claims, and what follows from pages among them that were read before.
+
+        ``list_number`` counts the lists of a crawl from 1; it is 0 for claims of no list.
+        """
         read_before: list[tuple[int, str]] = []
         given = iter(claims)
         while chunk := list(islice(given, CHUNK)):
-            read_before += self._put(chunk)
+            read_before += self._put(chunk, list_number)
         while read_before:
             pages, read_before = read_before, []
             following = self._claims_on(pages)
             while chunk := list(islice(following, CHUNK)):
-                read_before += self._put(chunk)
+                read_before += self._put(chunk, 0)
 
     def follow(self, number: int, content: PageContent) -> None:
         """Keep what a page holds, and take up what follows from it for all who claim the page.
@@ -109,24 +117,28 @@ class ClaimIntake:
         self._connection.execute("INSERT OR REPLACE INTO pages VALUES (?, ?)", row)
         self.take(self._claims_on(self._claimants(number)))
 
-    def judge_chunk(self, after: tuple[int, str]) -> tuple[int, str] | None:
-        """Judge the claims behind the key ``after`` again; return the last one's key, if any."""
+    def judge_chunk(self, after: tuple[int, str], list_number: int) -> tuple[int, str] | None:
+        """Judge the claims behind the key ``after`` again; return the last one's key, if any.
+
+        Those of lists before ``list_number`` are not listed any more.
+        """
         query = f"""
-            SELECT c.url, c.cause, {_CLAIM_COLUMNS} FROM claims AS c
+            SELECT c.url, c.cause, c.list_number, {_CLAIM_COLUMNS} FROM claims AS c
             CROSS JOIN urls AS u ON u.number = c.url
             WHERE (c.url, c.identity) > (?, ?) ORDER BY c.url, c.identity LIMIT {CHUNK}
         """
         rows = self._connection.execute(query, after).fetchall()
         if not rows:
             return None
-        changed = []
-        for number, old, *columns in rows:
+        changed: list[tuple[str | None, int, str]] = []
+        for number, old, latest, *columns in rows:
             claim = _claim(columns)
-            cause = self._rules.refusal(claim)
+            was_removed = 0 < latest < list_number
+            cause = Cause.NOT_LISTED if was_removed else self._rules.refusal(claim)
             if cause != old and old not in _OPT_OUTS:
                 changed.append((cause, number, claim.identity))
         self._apply(changed)
-        number, _, _, identity, *_ = rows[-1]
+        number, _, _, _, identity, *_ = rows[-1]
         return number, identity
 
     def follow_chunk(self, after: tuple[int, str]) -> tuple[int, str] | None:
@@ -168,15 +180,18 @@ class ClaimIntake:
             for (number,) in self._connection.execute(query, key):
                 yield cause, number, claim.identity
 
-    def _put(self, claims: Sequence[Claim]) -> list[tuple[int, str]]:
+    def _put(self, claims: Sequence[Claim], list_number: int) -> list[tuple[int, str]]:
         """Write claims; return those that are new, on pages that were read before."""
         run = self._connection.execute
         run("DELETE FROM incoming")
         self._connection.executemany(_PUT_INCOMING, (self._row(claim) for claim in claims))
         for statement in (_PUT_HOSTS, _PUT_URLS, _FIND_URLS, _WAKE_URLS):
             run(statement)
-        run(_PUT_CLAIMS, (0,))
-        changed = run(f"{_PUT_CLAIMS} RETURNING url, identity, cause", (1,)).fetchall()
+        run(_PUT_CLAIMS, (list_number, False))
+        returning = f"{_PUT_CLAIMS} RETURNING url, identity, cause"
+        changed = run(returning, (list_number, True)).fetchall()
+        if list_number > 1:
+            run(_STILL_LISTED, (list_number,))
         known = "SELECT 1 FROM pages WHERE url = ?"
         return [
             (number, identity)

@@ -7,10 +7,11 @@ moment goes on where it was, and asks for nothing again that it had recorded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -37,14 +38,14 @@ from crawlers.ledger.view import LedgerView
 from facedata.errors import StorageError, WorkspaceError
 
 _LOCK_WAIT_S = 10.0
-_RULES = "rules"
+_RULES, _LIST, _LIST_NUMBER = "rules", "list", "list number"
 _NOTHING = Placed()
 
 
 class CrawlLedger(LedgerView):
     """A ledger that is written to, by this process alone.
 
-    :meth:`store`, :meth:`record` and :meth:`add_claims` may each run in a thread of its own.
+    :meth:`store`, :meth:`record` and :meth:`add_list` may each run in a thread of its own.
     """
 
     def __init__(
@@ -128,6 +129,28 @@ class CrawlLedger(LedgerView):
             with self._transaction():
                 self._intake.take(chunk)
 
+    def add_list(self, claims: Iterable[Claim], digest: str) -> None:
+        """Take up a whole list, as :meth:`add_claims`, in place of the one before.
+
+        The list that was taken up last, known by its ``digest``, is not read again. Claims of a
+        list before that are not in this one are refused as not listed: what was stored for them no
+        longer counts, and counts again when a later list has them. An exception that ``claims``
+        raises leaves the list unfinished, to be taken up again.
+
+        Raises:
+            StorageError: when the disk is full; claims before are kept.
+        """
+        if self._fact(_LIST) == digest:
+            return
+        number = self._list_number + 1
+        given = iter(claims)
+        while chunk := list(islice(given, CHUNK)):
+            with self._transaction():
+                self._intake.take(chunk, number)
+        if number > 1:
+            self._in_chunks(partial(self._intake.judge_chunk, list_number=number))
+        self._put_facts({_LIST: digest, _LIST_NUMBER: str(number)})
+
     def pending(
         self,
         *,
@@ -200,7 +223,7 @@ class CrawlLedger(LedgerView):
 
         The same time given again goes on with what is left.
         """
-        limit = older_than.astimezone(UTC).isoformat(timespec="seconds")
+        limit = older_than.astimezone(UTC).isoformat(timespec="milliseconds")
         with self._transaction():
             self._writer.execute(
                 f"UPDATE urls SET outcome = '{PENDING}', size_bytes = 0 WHERE outcome = '{DONE}' "
@@ -228,15 +251,31 @@ class CrawlLedger(LedgerView):
 
     def _judge_again(self) -> None:
         """Judge all claims by new rules; a kill on the way makes the next opening begin anew."""
-        query = "SELECT value FROM facts WHERE name = ?"
-        known = self._writer.execute(query, (_RULES,)).fetchone()
-        if known == (self._rules.digest,):
+        if self._fact(_RULES) == self._rules.digest:
             return
-        for step in (self._intake.judge_chunk, self._intake.follow_chunk):
-            key: tuple[int, str] | None = (0, "")
-            while key is not None:
-                with self._transaction():
-                    key = step(key)
+        self._in_chunks(partial(self._intake.judge_chunk, list_number=self._list_number))
+        self._in_chunks(self._intake.follow_chunk)
+        self._put_facts({_RULES: self._rules.digest})
+
+    def _in_chunks(self, step: Callable[[tuple[int, str]], tuple[int, str] | None]) -> None:
+        """Do a step for all claims in the order of their keys, a transaction for each chunk."""
+        key: tuple[int, str] | None = (0, "")
+        while key is not None:
+            with self._transaction():
+                key = step(key)
+
+    @property
+    def _list_number(self) -> int:
+        """How many lists were taken up whole."""
+        return int(self._fact(_LIST_NUMBER) or 0)
+
+    def _fact(self, name: str) -> str | None:
+        query = "SELECT value FROM facts WHERE name = ?"
+        with self._write_lock, translated(self._path):
+            row = self._writer.execute(query, (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _put_facts(self, facts: Mapping[str, str]) -> None:
         with self._transaction():
             put = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
-            self._writer.execute(put, (_RULES, self._rules.digest))
+            self._writer.executemany(put, facts.items())

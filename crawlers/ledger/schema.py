@@ -3,7 +3,8 @@
 ``urls`` are asked for once each, whoever claims them: a page once per site, because it is read
 with the site's selectors, an image once. ``outcome`` is ``pending``, ``done``, a ``Cause``, or
 ``unwanted`` while all claims on it are refused; ``answer`` is the answer that counts. ``claims``
-that were refused before asking, or whose page has opted out, have a ``cause`` of their own.
+that were refused before asking, were taken off their list, or whose page has opted out, have a
+``cause`` of their own.
 ``answers`` is only ever appended to. ``tallies`` are kept by triggers, so that counting never
 reads all claims.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from facedata.errors import IntegrityError, SourceError, StorageError
 
 LEDGER_NAME = "ledger.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PENDING, DONE, UNWANTED = "pending", "done", "unwanted"
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY_S = 60.0
@@ -51,6 +52,7 @@ CREATE TABLE claims (
     page_url TEXT,
     page_number INTEGER NOT NULL,
     licence TEXT, licence_url TEXT, author TEXT, attribution TEXT,
+    list_number INTEGER NOT NULL,  -- the latest list with it; 0 when a page led to it
     cause TEXT,
     PRIMARY KEY (url, identity)
 ) WITHOUT ROWID;

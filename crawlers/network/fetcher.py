@@ -279,7 +279,7 @@ def _answer(ask: Ask, final_url: str | None, hop: _Hop) -> Answer:
         cause = cause_of_status(status)
     return Answer(
         url=ask.url,
-        fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        fetched_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         cause=cause,
         detail=detail,
         final_url=final_url,

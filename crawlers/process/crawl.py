@@ -18,6 +18,7 @@ from crawlers.process.asks import Asks
 from crawlers.process.evidence import judge_image, outcome_of
 from crawlers.process.meter import Meter
 from crawlers.process.spider_task import SpiderTask
+from crawlers.process.wishes import Wishes
 from crawlers.sites import Site, Sites
 from crawlers.spiders.page_content import PageContent
 from crawlers.spiders.readers import READERS, read_page
@@ -60,21 +61,21 @@ class PartitionCrawl:
         self._problem: WinnowError | None = None
         self._is_stopping = False
 
-    async def run(self, claims: Iterable[Claim]) -> None:
-        """Crawl for ``claims``, and for what earlier runs left, until everything is settled.
+    async def run(self, wishes: Wishes) -> None:
+        """Crawl for ``wishes``, and for what earlier runs left, until everything is settled.
 
         Raises:
             WinnowError: when it stopped before that.
         """
         self._start_spiders()
-        claiming = asyncio.create_task(self._claim(claims))
+        claiming = asyncio.create_task(self._claim(wishes))
         await self._feed(claiming)
         await self._finish()
         await claiming
         if self._problem is not None:
             raise self._problem
         if self._is_stopping:
-            raise CrawlError("crawl stopped before it was complete; run it again to go on")
+            raise _stopped()
 
     def stop(self, problem: WinnowError | None = None) -> None:
         """Ask for nothing more, finish what is under way and end; ``problem`` says why."""
@@ -93,18 +94,21 @@ class PartitionCrawl:
         for site in sites:
             self._pages.start(site.name, self._spider_task(site))
 
-    async def _claim(self, claims: Iterable[Claim]) -> None:
+    async def _claim(self, wishes: Wishes) -> None:
         """Take up claims beside the crawl: a list may be long."""
         try:
-            await asyncio.to_thread(self._tools.ledger.add_claims, self._until_stopped(claims))
+            await asyncio.to_thread(self._take_up, wishes)
         except WinnowError as error:
             self.stop(error)
         self._moved.set()
 
+    def _take_up(self, wishes: Wishes) -> None:
+        self._tools.ledger.add_list(self._until_stopped(wishes.claims()), wishes.digest())
+
     def _until_stopped(self, claims: Iterable[Claim]) -> Iterator[Claim]:
         for claim in claims:
             if self._is_stopping:
-                return
+                raise _stopped()
             yield claim
 
     async def _feed(self, claiming: asyncio.Task[None]) -> None:
@@ -206,6 +210,10 @@ class PartitionCrawl:
                 f"crawler defect at {where}: {type(error).__name__}: {error}; please report it"
             )
         )
+
+
+def _stopped() -> CrawlError:
+    return CrawlError("crawl stopped before it was complete; run it again to go on")
 
 
 def _patient(

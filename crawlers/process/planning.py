@@ -20,7 +20,6 @@ from facedata.errors import SourceError
 from facedata.sources import CrawlSource, UrlsSource
 
 URL_LIST_SITE = "urls"
-_HASHED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +33,7 @@ class CrawlPlan:
     people: ListFacts
     listed: IdentityList | None
     sites: Sites
+    url_list_sha256: str | None = None
 
     def starts(self, partition: Partition) -> Iterator[Claim]:
         """Yield the start pages of the partition's people.
@@ -75,11 +75,13 @@ def plan_crawl(source: CrawlSource | UrlsSource) -> CrawlPlan:
                 start_url(site, rows_of(listed)[0], Path(source.identities))
         return CrawlPlan(source=source, people=_facts(listed), listed=listed, sites=sites)
     known = None if source.identities is None else _read_list(source, source.identities)
+    sha256 = _sha256_of_list(source.path)
     return CrawlPlan(
         source=source,
-        people=_file_facts(source) if known is None else _facts(known),
+        people=_file_facts(source, sha256) if known is None else _facts(known),
         listed=known,
         sites=_site_of_list(source),
+        url_list_sha256=sha256,
     )
 
 
@@ -97,6 +99,7 @@ def make_job(
         identities=plan.identities(partition),
         sites=plan.sites,
         url_list=source.path if isinstance(source, UrlsSource) else None,
+        url_list_sha256=plan.url_list_sha256,
         licences=licences,
         retry_failed=source.retry_failed,
         refresh_before=None if days is None else datetime.now(UTC) - timedelta(days=days),
@@ -120,20 +123,21 @@ def _facts(listed: IdentityList) -> ListFacts:
     )
 
 
-def _file_facts(source: UrlsSource) -> ListFacts:
-    """A URL list without an identity list is its own list of people; how many is not known yet."""
-    digest = hashlib.sha256()
+def _sha256_of_list(path: str) -> str:
     try:
-        with Path(source.path).open("rb") as stream:
-            while piece := stream.read(_HASHED_BYTES):
-                digest.update(piece)
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(
-            f"URL list {source.path} cannot be read ({error.strerror}); check the path"
+            f"URL list {path} cannot be read ({error.strerror}); check the path"
         ) from error
+
+
+def _file_facts(source: UrlsSource, sha256: str) -> ListFacts:
+    """A URL list without an identity list is its own list of people; how many is not known yet."""
     return ListFacts(
         path=source.path,
-        sha256=digest.hexdigest(),
+        sha256=sha256,
         people=0,
         author=source.author,
         purpose=source.purpose,

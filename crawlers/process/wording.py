@@ -22,7 +22,7 @@ CAUSES: dict[Cause, str] = {
     Cause.UNSUPPORTED_SCHEME: "Neither http nor https",
     Cause.OFF_SITE: "Leads outside the site's hosts",
     Cause.PAGE_LIMIT: "A page beyond the site's page limit",
-    Cause.NOT_LISTED: "For somebody who is not on the identity list",
+    Cause.NOT_LISTED: "For somebody who is not on the list, or no longer on it",
     Cause.LICENCE_REFUSED: "Its licence is not one of those allowed, or it says none",
     Cause.ROBOTS_FORBIDDEN: "robots.txt forbids it, or could not be had",
     Cause.HOST_DOWN: "The host failed so often that it was no longer asked",

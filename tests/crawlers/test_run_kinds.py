@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -155,6 +156,16 @@ def test_a_list_of_urls_is_fetched_for_listed_people_only(
     assert result.without_images == ("Do",)
     assert "/3.jpg" not in odd_site.requests
     assert records(job)[0].spider == "urllist"
+
+    # Whoever is taken off the list no longer counts, and is back without being asked for again.
+    whole = path.read_bytes()
+    pq.write_table(pq.read_table(path).slice(1), path)
+    odd_site.requests.clear()
+    assert crawl(job_of(path, **keys)).counts.failed == result.counts.failed | {"not_listed": 2}
+    assert [r.claimed_identity for r in records(job)] == ["Ada", "Bo"]
+    path.write_bytes(whole)
+    assert crawl(job_of(path, **keys)).counts == replace(result.counts, fetched=0)
+    assert odd_site.requests == []
 
     # Without a word about private addresses the same list is refused.
     refused = crawl(job_of(path, out="refused"))

@@ -51,6 +51,7 @@ ANSWERS = st.tuples(
 )
 STEPS = st.one_of(
     st.tuples(st.just("claim"), st.lists(CLAIMS, min_size=1, max_size=4)),
+    st.tuples(st.just("list"), st.lists(CLAIMS, max_size=4)),
     st.tuples(st.just("answer"), st.lists(ANSWERS, min_size=1, max_size=6)),
     st.tuples(st.just("retry"), st.none() | st.lists(st.sampled_from(LASTING))),
     st.tuples(st.just("refresh"), st.integers(0, 5)),
@@ -70,8 +71,10 @@ class Model:
     fetched: dict[Target, int] = field(default_factory=dict)
     failed: dict[Target, Cause] = field(default_factory=dict)
     again: set[Target] = field(default_factory=set)
+    listed_in: dict[tuple[str, Target], int] = field(default_factory=dict)
+    lists: list[str] = field(default_factory=list)
 
-    def claim(self, claims: Iterable[Claim]) -> None:
+    def claim(self, claims: Iterable[Claim], list_number: int = 0) -> None:
         for claim in claims:
             key, cause = (claim.identity, target_of(claim)), self.crawl.refusal(claim)
             old = self.claims.get(key)
@@ -79,10 +82,24 @@ class Model:
                 cause is not None
                 or (self.causes[key] is None and claim.page_number >= old.page_number)
             ):
+                if list_number and self.listed_in[key]:
+                    self.listed_in[key] = list_number
                 continue
             self.claims[key], self.causes[key] = claim, cause
+            self.listed_in[key] = list_number
             if cause is None:
                 self.follow(claim)
+
+    def take_list(self, claims: list[Claim], digest: str) -> None:
+        if self.lists[-1:] == [digest]:
+            return
+        self.claim(claims, len(self.lists) + 1)
+        self.lists.append(digest)
+        self.judge()
+
+    def refusal(self, key: tuple[str, Target]) -> Cause | None:
+        was_removed = 0 < self.listed_in[key] < len(self.lists)
+        return Cause.NOT_LISTED if was_removed else self.crawl.refusal(self.claims[key])
 
     def follow(self, claim: Claim) -> None:
         content = self.good.get(target_of(claim))
@@ -142,9 +159,9 @@ class Model:
         self.again |= {t for t in wanted & self.good.keys() if self.fetched[t] < day}
 
     def judge(self) -> None:
-        for key, claim in self.claims.items():
+        for key in self.claims:
             if self.causes[key] is not Cause.OPTED_OUT:
-                self.causes[key] = self.crawl.refusal(claim)
+                self.causes[key] = self.refusal(key)
         for claim in self.accepted():
             self.follow(claim)
 
@@ -186,6 +203,9 @@ def take_step(crawl: Any, model: Model, step: str, value: Any, day: int) -> None
     if step == "claim":
         crawl.ledger.add_claims(value)
         model.claim(value)
+    elif step == "list":
+        crawl.ledger.add_list(value, digest=repr(value))
+        model.take_list(value, repr(value))
     elif step == "answer":
         pending = crawl.pending()
         for one, (kind, seed, content) in zip(pending, value, strict=False):
