@@ -46,6 +46,7 @@ SEED = 20
 MAX_IMAGE_BYTES = 256 << 10
 _PATIENCE_S = 3600.0
 _POLL_S = 0.01
+_SETTLING_S = 0.2
 _DOWN = frozenset({Cause.CONNECTION_FAILED.value, Cause.HOST_DOWN.value})
 _SEVERAL_REQUESTS = frozenset({Kind.LOOP, Kind.TRUNCATED, Kind.MOVED})
 """Kinds that one fetch makes several requests for: of those the first answer ends nothing."""
@@ -104,13 +105,21 @@ class Listed:
         return CrawlJob(source=source, out=out)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """When a run was killed, and when the site had answered what was still on its way then."""
+
+    at: float
+    settled: float
+
+
 @dataclass(slots=True)
 class Watched:
-    """What was seen of a crawl; ``ends`` are when each of its runs ended."""
+    """What was seen of a crawl."""
 
     accounts: set[Account] = field(default_factory=set)
     asked: list[Asked] = field(default_factory=list)
-    ends: list[float] = field(default_factory=list)
+    kills: list[Kill] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -170,10 +179,12 @@ def crawl_killed(listed: Listed, out: Path, kills: int) -> Watched:
             time.sleep(_POLL_S)
         time.sleep(rng.random() * 0.2)
         if not process.is_alive():
-            raise CrawlError(f"the crawl was over before kill {len(watched.ends) + 1}; run again")
+            raise CrawlError(f"the crawl was over before kill {len(watched.kills) + 1}; run again")
         _kill(process.pid)
         process.join()
-        watched.ends.append(time.monotonic())
+        killed_at = time.monotonic()
+        time.sleep(_SETTLING_S)
+        watched.kills.append(Kill(at=killed_at, settled=time.monotonic()))
     process = _start(listed, out)
     process.join(_PATIENCE_S)
     _check_complete(process)
@@ -196,8 +207,10 @@ def asked_again(listed: Listed, watched: Watched) -> list[float]:
     for rows in by_url.values():
         ordered = sorted(rows, key=lambda asked: asked.began)
         for earlier, later in pairwise(ordered):
-            between = [end for end in watched.ends if earlier.began < end < later.began]
-            gaps.append(max(0.0, between[0] - earlier.ended) if between else float("inf"))
+            between = [
+                kill for kill in watched.kills if earlier.began < kill.settled < later.began
+            ]
+            gaps.append(max(0.0, between[0].at - earlier.ended) if between else float("inf"))
     return sorted(gaps)
 
 
@@ -273,7 +286,7 @@ def _row(case: str, listed: Listed, watched: Watched, whole: Watched) -> dict[st
         "accounts": len(watched.accounts),
         "stored": sum(row[2] == "stored" for row in watched.accounts),
         "wrong causes": sum(wrong_causes(listed, watched).values()),
-        "kills": len(watched.ends),
+        "kills": len(watched.kills),
         "accounts differ": len(watched.accounts ^ whole.accounts),
         "asked again": len(gaps),
         "latest, s": max(gaps, default=None),

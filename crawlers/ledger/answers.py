@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from crawlers.causes import Cause
+from crawlers.ledger.many_rows import execute_rows, stored_digests
 from crawlers.ledger.rows import CrawlRules, Outcome, Result
 from crawlers.ledger.schema import DONE, HAS_BODY, PENDING
 from crawlers.ledger.text import storable
@@ -28,8 +29,11 @@ _PASSING = frozenset(
 )
 """Causes that say nothing about the image itself: what was stored before stands."""
 
-_PUT_ANSWER = "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_SETTLE = "UPDATE urls SET outcome = ?, answer = ?, size_bytes = ?, postponed = 0 WHERE number = ?"
+_PUT_ANSWERS = "INSERT INTO answers {rows}"
+_SETTLE = """
+UPDATE urls SET outcome = v.column1, answer = v.column2, size_bytes = v.column3, postponed = 0
+FROM ({rows}) AS v WHERE number = v.column4
+"""
 _POSTPONE = f"""
 UPDATE urls SET outcome = '{PENDING}', not_before = ?, postponed = postponed + 1 WHERE number = ?
 """
@@ -61,7 +65,7 @@ class AnswerBook:
             for site, spider in rules.spiders.items()
         }
 
-    def record(self, results: Iterable[Result]) -> list[tuple[int, PageContent]]:
+    def record(self, results: Sequence[Result]) -> list[tuple[int, PageContent]]:
         """Write what came of URLs; return what pages hold now, by the number of their URL.
 
         A page that cannot be used has a content with the cause.
@@ -69,6 +73,7 @@ class AnswerBook:
         Raises:
             IntegrityError: when the bytes of a stored image are not in the ledger.
         """
+        self._check_stored([result.outcome for result in results if not result.pending.is_page])
         (last,) = self._connection.execute("SELECT max(number) FROM answers").fetchone()
         answers: list[tuple[object, ...]] = []
         settled: list[tuple[object, ...]] = []
@@ -86,8 +91,8 @@ class AnswerBook:
                 settled.append((outcome.cause or DONE, answer, outcome.size_bytes or 0, url))
                 if result.pending.is_page and not outcome.is_unchanged:
                     pages.append((url, replace(content, cause=outcome.cause)))
-        self._connection.executemany(_PUT_ANSWER, answers)
-        self._connection.executemany(_SETTLE, settled)
+        execute_rows(self._connection, _PUT_ANSWERS, answers)
+        execute_rows(self._connection, _SETTLE, settled)
         self._connection.executemany(_POSTPONE, postponed)
         return pages
 
@@ -100,14 +105,16 @@ class AnswerBook:
             return outcome, self._standing(result.pending.number)
         if outcome.cause is None and outcome.is_unchanged:
             return _unchanged(outcome, self._standing(result.pending.number)), None
-        if outcome.cause is None and not result.pending.is_page:
-            self._check_stored(outcome)
         return outcome, None
 
-    def _check_stored(self, outcome: Outcome) -> None:
-        sha256 = bytes.fromhex(outcome.sha256 or "")
-        find = "SELECT 1 FROM raw WHERE sha256 = ?"
-        if self._connection.execute(find, (sha256,)).fetchone() is None:
+    def _check_stored(self, outcomes: Iterable[Outcome]) -> None:
+        needed = {
+            bytes.fromhex(one.sha256 or ""): one
+            for one in outcomes
+            if one.cause is None and not one.is_unchanged
+        }
+        for missing in needed.keys() - stored_digests(self._connection, needed):
+            outcome = needed[missing]
             raise IntegrityError(
                 f"image {outcome.url}: its bytes ({outcome.sha256}) were not stored before it was "
                 "recorded; please report it"

@@ -10,6 +10,7 @@ from itertools import islice
 from urllib.parse import urlsplit
 
 from crawlers.causes import Cause
+from crawlers.ledger.many_rows import execute_rows
 from crawlers.ledger.rows import Claim, CrawlRules
 from crawlers.ledger.schema import IS_CLAIMED, PENDING, UNWANTED
 from crawlers.ledger.text import storable
@@ -27,7 +28,7 @@ CREATE TEMP TABLE IF NOT EXISTS incoming (
     licence TEXT, licence_url TEXT, author TEXT, attribution TEXT, cause TEXT
 )
 """
-_PUT_INCOMING = "INSERT INTO incoming VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_INCOMING = "INSERT INTO incoming {rows}"
 _PUT_HOSTS = """
 INSERT INTO hosts (name) SELECT DISTINCT host FROM incoming WHERE true ON CONFLICT DO NOTHING
 """
@@ -184,7 +185,7 @@ class ClaimIntake:
         """Write claims; return those that are new, on pages that were read before."""
         run = self._connection.execute
         run("DELETE FROM incoming")
-        self._connection.executemany(_PUT_INCOMING, (self._row(claim) for claim in claims))
+        execute_rows(self._connection, _PUT_INCOMING, map(self._row, claims))
         for statement in (_PUT_HOSTS, _PUT_URLS, _FIND_URLS, _WAKE_URLS):
             run(statement)
         run(_PUT_CLAIMS, (list_number, False))
@@ -203,6 +204,7 @@ class ClaimIntake:
         cause = self._rules.refusal(claim)
         return storable(
             (
+                None,
                 host_of(claim.url),
                 claim.url,
                 claim.site if claim.is_page else "",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
 
+from crawlers.ledger.many_rows import execute_rows, stored_digests
 from crawlers.ledger.schema import DONE, IS_CLAIMED, LEDGER_NAME, PENDING, UNWANTED, connect_reader
 from crawlers.ledger.shards import Placed, RawShards, Shard, shard_path
 
@@ -15,7 +16,7 @@ _PUT_SHARD = """
 INSERT INTO shards VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET length = excluded.length, is_closed = excluded.is_closed
 """
-_PUT_RAW = "INSERT INTO raw VALUES (?, ?, ?, ?, ?)"
+_PUT_RAW = "INSERT INTO raw {rows}"
 _SHARD_ROW = attrgetter("number", "length", "is_closed")
 _RAW_ROW = attrgetter("sha256", "shard", "offset", "size_bytes", "media_type")
 _WHOLE_END = """
@@ -63,12 +64,10 @@ class RawIndex:
         Raises:
             OSError: when the disk is full or read-only.
         """
-        # What is noted meanwhile leaves ``_unknown`` after it is in the ledger.
-        new = {
-            sha256: body
-            for sha256, body in bodies.items()
-            if sha256 not in self._unknown and not self._is_known(sha256)
-        }
+        # Looked at before the ledger: what is noted meanwhile is in one of the two.
+        new = {sha256: body for sha256, body in bodies.items() if sha256 not in self._unknown}
+        for known in stored_digests(self._known, map(bytes.fromhex, new)):
+            del new[known.hex()]
         if not new:
             return Placed()
         self._unknown.update(new)
@@ -77,15 +76,11 @@ class RawIndex:
     def note(self, placed: Placed) -> None:
         """Write down where bodies lie; the caller begins and ends the transaction."""
         self._connection.executemany(_PUT_SHARD, map(_SHARD_ROW, placed.shards))
-        self._connection.executemany(_PUT_RAW, map(_RAW_ROW, placed.places))
+        execute_rows(self._connection, _PUT_RAW, map(_RAW_ROW, placed.places))
 
     def noted(self, placed: Placed) -> None:
         """Say that the transaction of :meth:`note` has ended well."""
         self._unknown.difference_update(place.sha256.hex() for place in placed.places)
-
-    def _is_known(self, sha256: str) -> bool:
-        find = "SELECT 1 FROM raw WHERE sha256 = ?"
-        return self._known.execute(find, (bytes.fromhex(sha256),)).fetchone() is not None
 
     def close(self, *, is_whole: bool) -> None:
         """Close the last tar; when it ``is_whole``, end it first.

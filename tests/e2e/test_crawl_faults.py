@@ -26,7 +26,7 @@ def test_a_killed_crawl_ends_as_one_that_nobody_disturbed(tmp_path: Path) -> Non
 
     assert len(whole.accounts) == URLS
     assert wrong_causes(listed, whole) == {}
-    assert len(killed.ends) == KILLS
+    assert len(killed.kills) == KILLS
     assert killed.accounts ^ whole.accounts == set()
 
     # Nothing is fetched twice but what was under way when a kill came.
