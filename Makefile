@@ -9,6 +9,7 @@ DEV    := $(VENV)/.installed-dev
 REVIEW := .cache/label-studio/.installed
 UV     := .cache/lock/bin/uv
 PORT   ?= 8080
+JOBS   ?= 2
 WORKSPACE ?= work
 WALLS  := facedata crawlers cleaning training flows demo benchmarks
 
@@ -27,8 +28,8 @@ demo: $(LEAN) ## crawl the rendered celebrity web, clean it, release a version, 
 label-studio: $(LEAN) $(REVIEW) ## run a review server on loopback, with a user and a token (PORT=8080 WORKSPACE=work)
 	$(BIN)/python -m demo.label_studio --port $(PORT) --document-root $(WORKSPACE)
 
-test: $(DEV) $(REVIEW) ## run all tests; those skipped are named with the reason
-	$(BIN)/python -m pytest
+test: $(DEV) $(REVIEW) ## run all tests, two files at a time (JOBS=2); those skipped are named with the reason
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(DEV) ## ruff, mypy --strict and the walls between the rooms
 	$(BIN)/ruff check
