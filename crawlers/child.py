@@ -52,9 +52,9 @@ def main(arguments: list[str]) -> int:
 
 
 async def _crawl(job: JobFile, path: Path, ledger: CrawlLedger) -> None:
-    teller = Teller(ledger)
     writer = LedgerWriter(ledger)
     async with Fetcher(_user_agent(job)) as fetcher:
+        teller = Teller(ledger, fetcher)
         tools = Tools(ledger=ledger, writer=writer, fetcher=fetcher)
         crawl = PartitionCrawl(job.sites, job.total, tools, teller.meter)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, crawl.stop)
@@ -64,7 +64,7 @@ async def _crawl(job: JobFile, path: Path, ledger: CrawlLedger) -> None:
         finally:
             telling.cancel()
             await writer.close()
-    teller.tell(is_last=True)
+        teller.tell(is_last=True)
 
 
 def _user_agent(job: JobFile) -> UserAgent:

@@ -77,13 +77,15 @@ class CrawlProgress:
     """One report of a running crawl.
 
     ``hosts`` are the counts of the largest hosts (name and port), by falling number of URLs.
-    ``urls_per_s`` and ``bytes_per_s`` are of the last seconds.
+    ``urls_per_s`` and ``bytes_per_s`` are of the last seconds. ``out_s`` says for how many seconds
+    the network has been out; 0 while it is there.
     """
 
     counts: CrawlCounts
     hosts: Mapping[str, CrawlCounts] = field(default_factory=dict)
     urls_per_s: float = 0.0
     bytes_per_s: float = 0.0
+    out_s: float = 0.0
 
     @property
     def eta_s(self) -> float | None:
@@ -115,6 +117,7 @@ class CrawlProgress:
             hosts=total_by_host(part.hosts for part in known),
             urls_per_s=sum(part.urls_per_s for part in known),
             bytes_per_s=sum(part.bytes_per_s for part in known),
+            out_s=max((part.out_s for part in known), default=0.0),
         )
 
 

@@ -97,6 +97,8 @@ def describe(progress: CrawlProgress) -> str:
         parts.append(f"{progress.urls_per_s:.1f} URLs/s")
     if counts.waiting and progress.eta_s is not None:
         parts.append(f"at least {in_time(progress.eta_s)} left")
+    if progress.out_s > 0:
+        parts.append(f"no network for {in_time(progress.out_s)}: waiting")
     return ", ".join(parts)
 
 

@@ -13,6 +13,7 @@ from crawlers.network.answer import FetchRules
 from crawlers.network.connections import Connections
 from crawlers.network.exchange import Judge, Reply, Request, exchange
 from crawlers.network.host_queue import HostQueue, HostState
+from crawlers.network.outage import Outage
 from crawlers.network.pacing import PacingLimits, Turn
 from crawlers.network.retry import backoff_s, is_server_error, may_pass, retry_after_s
 from crawlers.network.target import Refusal
@@ -42,10 +43,15 @@ class Door:
     """All hosts with their queues, over shared connections."""
 
     def __init__(
-        self, connections: Connections, limits: PacingLimits, jitter: Callable[[], float]
+        self,
+        connections: Connections,
+        limits: PacingLimits,
+        outage: Outage,
+        jitter: Callable[[], float],
     ) -> None:
         self._connections = connections
         self._limits = limits
+        self._outage = outage
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         self._queues: OrderedDict[str, HostQueue] = OrderedDict()
@@ -91,11 +97,27 @@ class Door:
         try:
             session = self._connections.session(may_be_private=visit.may_be_private)
             async with self._sockets:
-                started = self._loop.time()
-                reply = await exchange(session, visit.request, visit.judge)
+                while reply is None:
+                    await self._wait_for_network()
+                    started = self._loop.time()
+                    reply = await exchange(session, visit.request, visit.judge)
+                    reply = self._unless_out(visit.site, reply)
             return reply
         finally:
             self._note_end(queue, reply, started, was_probe=was_probe)
+
+    async def _wait_for_network(self) -> None:
+        while (pause_s := self._outage.wait_s(self._loop.time())) > 0:
+            await asyncio.sleep(pause_s)
+
+    def _unless_out(self, site: str, reply: Reply) -> Reply | None:
+        """Return a reply; null when it only says that our own network is out."""
+        now = self._loop.time()
+        if reply.status is not None:
+            self._outage.answered(site, now)
+        elif reply.is_unreached and self._outage.unreachable(site, now):
+            return None
+        return reply
 
     def _note_end(
         self, queue: HostQueue, reply: Reply | None, started: float, *, was_probe: bool

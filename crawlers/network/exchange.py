@@ -26,6 +26,7 @@ _DRAINED_BYTES = 64 << 10
 _DRAINED_S = 1.0
 # Failures of this machine, which say nothing about the host.
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_NO_WAY = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +47,15 @@ class Request:
 class Reply:
     """What came back: a status with headers and, for status 200, the body; or why not.
 
-    ``refusal`` is null for any whole answer, whatever its status.
+    ``refusal`` is null for any whole answer, whatever its status. ``is_unreached`` means that no
+    way to the host was found, or no address of its name.
     """
 
     status: int | None = None
     headers: Headers = field(default_factory=lambda: _NO_HEADERS)
     body: bytes = b""
     refusal: Refusal | None = None
+    is_unreached: bool = False
 
     @property
     def cause(self) -> Cause | None:
@@ -81,7 +84,7 @@ async def exchange(session: aiohttp.ClientSession, request: Request, judge: Judg
         detail = f"no whole answer within {request.timeout_s:g} s"
         return Reply(refusal=Refusal(cause=Cause.TIMEOUT, detail=detail))
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return Reply(refusal=_refusal_of(error))
+        return Reply(refusal=_refusal_of(error), is_unreached=_is_unreached(error))
 
 
 async def _read(response: aiohttp.ClientResponse, request: Request, judge: Judge) -> Reply:
@@ -159,6 +162,15 @@ def _refusal_of(error: Exception) -> Refusal:
         if isinstance(inner, kind) or isinstance(error, kind):
             return Refusal(cause=cause, detail=detail)
     return Refusal(cause=Cause.UNEXPECTED, detail=one_line(f"{type(error).__name__}: {text}"))
+
+
+def _is_unreached(error: Exception) -> bool:
+    """Say whether no packet got as far as the host; a private address is none of that."""
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    if isinstance(error.os_error, PrivateAddressError):
+        return False
+    return isinstance(error, aiohttp.ClientConnectorDNSError) or error.os_error.errno in _NO_WAY
 
 
 _KINDS: tuple[tuple[type[Exception], Cause], ...] = (

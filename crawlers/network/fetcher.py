@@ -26,6 +26,7 @@ from crawlers.network.door import Door, Visit
 from crawlers.network.exchange import Headers, Reply, Request
 from crawlers.network.host_queue import HostState
 from crawlers.network.opt_out import header_opt_out
+from crawlers.network.outage import Outage, OutageLimits
 from crawlers.network.pacing import PacingLimits
 from crawlers.network.site_rules import FileReply, SiteRules, SiteRulesCache
 from crawlers.network.target import (
@@ -63,6 +64,7 @@ _OF_AN_API = SiteRules(expires_at=math.inf)
 class Fetcher:
     """Fetches URLs politely and safely; an async context manager, one per process.
 
+    While this machine's own network is out, as ``outage`` says, whatever is asked for waits.
     ``resolver`` looks up host names, the system's by default; ``jitter`` draws from [0, 1).
     """
 
@@ -72,16 +74,18 @@ class Fetcher:
         *,
         resolver: AbstractResolver | None = None,
         limits: PacingLimits | None = None,
+        outage: OutageLimits | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._identity = identity
         self._resolver = resolver
         self._limits = limits or PacingLimits()
+        self.outage = Outage(outage or OutageLimits())
         self._jitter = jitter
 
     async def __aenter__(self) -> Self:
         self._connections = Connections(self._identity, self._resolver)
-        self._door = Door(self._connections, self._limits, self._jitter)
+        self._door = Door(self._connections, self._limits, self.outage, self._jitter)
         self._site_rules = SiteRulesCache(
             self._identity.robots_name, asyncio.get_running_loop().time
         )

@@ -8,7 +8,9 @@ from email.utils import parsedate_to_datetime
 
 from crawlers.causes import Cause
 
-_TRIED_AGAIN = frozenset({Cause.TIMEOUT, Cause.CONNECTION_FAILED, Cause.TRUNCATED})
+_TRIED_AGAIN = frozenset(
+    {Cause.UNKNOWN_HOST, Cause.TIMEOUT, Cause.CONNECTION_FAILED, Cause.TRUNCATED}
+)
 # Not implemented, and HTTP version not supported: it will not be otherwise in a minute.
 _FINAL_SERVER_ERRORS = frozenset({501, 505})
 _FIRST_BACKOFF_S = 0.5

@@ -33,6 +33,7 @@ _QUICK_PER_HOST = 256
 _LOOK_AGAIN_S = 0.25
 _GRACE_S = 8.0
 _MOST_POSTPONED = 20
+_LONGEST_OUTAGE_S = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,7 @@ class PartitionCrawl:
     async def _feed(self, claiming: asyncio.Task[None]) -> None:
         per_host = self._most_per_host()
         while not self._is_stopping:
+            self._stop_when_out()
             has_all_claims = claiming.done()
             while (hosts := (_UNDER_WAY - self._under_way) // per_host) > 0:
                 taken = self._tools.ledger.pending(per_host=per_host, hosts=hosts)
@@ -124,6 +126,18 @@ class PartitionCrawl:
             if has_all_claims and not self._under_way and self._tools.ledger.is_settled():
                 return
             await self._until_room()
+
+    def _stop_when_out(self) -> None:
+        """What waits for the network for long is left for the next run: nobody refused it."""
+        outage = self._tools.fetcher.outage
+        if outage.out_s(asyncio.get_running_loop().time()) > _LONGEST_OUTAGE_S:
+            hosts = ", ".join(outage.unreached[:3])
+            self.stop(
+                CrawlError(
+                    f"no host could be reached for {_LONGEST_OUTAGE_S / 60:.0f} minutes, such as "
+                    f"{hosts}; see that this machine is online, and run the crawl again to go on"
+                )
+            )
 
     def _most_per_host(self) -> int:
         """How many URLs of one host may be under way: asked for, waiting their turn or written."""

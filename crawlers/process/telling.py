@@ -8,6 +8,7 @@ import time
 
 from crawlers.counts import CrawlCounts, CrawlProgress, largest_first
 from crawlers.ledger.ledger import CrawlLedger
+from crawlers.network.fetcher import Fetcher
 from crawlers.process.meter import Meter
 
 _EVERY_S = 0.5
@@ -19,9 +20,10 @@ _RESTS_PER_COUNT = 50
 class Teller:
     """Tells the parent about one partition's crawl."""
 
-    def __init__(self, ledger: CrawlLedger) -> None:
+    def __init__(self, ledger: CrawlLedger, fetcher: Fetcher) -> None:
         self.meter = Meter(time.monotonic())
         self._ledger = ledger
+        self._fetcher = fetcher
         self._hosts: dict[str, CrawlCounts] = {}
         self._count_hosts_at = 0.0
 
@@ -44,6 +46,7 @@ class Teller:
             hosts=self._hosts,
             urls_per_s=rate.urls_per_s,
             bytes_per_s=rate.bytes_per_s,
+            out_s=self._fetcher.outage.out_s(asyncio.get_running_loop().time()),
         )
         sys.stdout.write(progress.to_json() + "\n")
         sys.stdout.flush()

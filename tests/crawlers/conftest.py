@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from crawlers.run import CrawlJob
 from facedata.sources import CrawlSource, UrlsSource
@@ -58,6 +60,33 @@ def small_web(tmp_path: Path, image_bytes: Callable[[int], bytes]) -> Path:
     people = [{"name": name, "slug": slug, "person_id": slug} for slug, name in names.items()]
     (web / "truth.json").write_text(json.dumps({"people": people}))
     return web
+
+
+class Names(AbstractResolver):
+    """Knows every name as one of loopback; none while ``is_out``, and never one of ``gone…``."""
+
+    def __init__(self) -> None:
+        self.is_out = False
+        self.failures = 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        assert family == socket.AF_UNSPEC
+        if self.is_out or host.startswith("gone"):
+            self.failures += 1
+            raise OSError(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        kinds: dict[str, Any] = {"family": socket.AF_INET, "proto": 0, "flags": 0}
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=port, **kinds)]
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def names() -> Names:
+    """Look up host names without the system's resolver; a test may let the network go out."""
+    return Names()
 
 
 @pytest.fixture

@@ -34,6 +34,11 @@ def test_one_line_says_it_all() -> None:
     )
 
 
+def test_an_outage_is_said() -> None:
+    said = describe(CrawlProgress.total([RUNNING, CrawlProgress(counts=FIRST, out_s=80.0)]))
+    assert said.endswith(", no network for 1 min 20 s: waiting")
+
+
 def test_a_table_has_a_row_for_each_host() -> None:
     assert table_rows(RUNNING) == [
         {

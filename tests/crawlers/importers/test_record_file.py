@@ -126,9 +126,9 @@ def test_lying_lengths_cost_neither_memory_nor_much_time() -> None:
     lie = struct.pack("<II", MAGIC, 60 << 20)
     data = lie * 5_000 + os.urandom(61 << 20)
     tracemalloc.start()
-    began = time.monotonic()
+    began = time.process_time()
     found = read(data)
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(problems(found)) >= 4_999
