@@ -202,6 +202,8 @@ def _winnow(partitions: int) -> Side:
         source = {
             "path": str(site.list_path),
             "contact": "https://example.org/crawl",
+            "author": "The benches",
+            "purpose": "Measuring the crawler",
             "delay_s": 0.0,
             "concurrency": 64,
             "partitions": partitions,

@@ -96,6 +96,8 @@ class Listed:
         source = UrlsSource(
             path=str(self.path),
             contact="https://example.org/crawl",
+            author="The benches",
+            purpose="Measuring the crawler",
             delay_s=0.0,
             concurrency=16,
             timeout_s=20.0,
@@ -207,9 +209,7 @@ def asked_again(listed: Listed, watched: Watched) -> list[float]:
     for rows in by_url.values():
         ordered = sorted(rows, key=lambda asked: asked.began)
         for earlier, later in pairwise(ordered):
-            between = [
-                kill for kill in watched.kills if earlier.began < kill.settled < later.began
-            ]
+            between = [kill for kill in watched.kills if earlier.began < kill.settled < later.began]
             gaps.append(max(0.0, between[0].at - earlier.ended) if between else float("inf"))
     return sorted(gaps)
 

@@ -64,8 +64,8 @@ def plan_crawl(source: CrawlSource | UrlsSource) -> CrawlPlan:
     """Read and check what a source names; its paths are absolute.
 
     Raises:
-        SourceError: when a list or the sites file is not usable, or the list does not say who
-            made it and what for.
+        SourceError: when a list or the sites file is not usable, or nobody says who made the list
+            and what for.
     """
     if isinstance(source, CrawlSource):
         listed = _read_list(source, source.identities)
@@ -75,6 +75,8 @@ def plan_crawl(source: CrawlSource | UrlsSource) -> CrawlPlan:
                 start_url(site, rows_of(listed)[0], Path(source.identities))
         return CrawlPlan(source=source, people=_facts(listed), listed=listed, sites=sites)
     known = None if source.identities is None else _read_list(source, source.identities)
+    if known is None:
+        _check_recorded(source)
     sha256 = _sha256_of_list(source.path)
     return CrawlPlan(
         source=source,
@@ -121,6 +123,17 @@ def _facts(listed: IdentityList) -> ListFacts:
         purpose=listed.purpose,
         duplicates={one.removed: one.kept for one in listed.duplicates},
     )
+
+
+def _check_recorded(source: UrlsSource) -> None:
+    """Without an identity list the URL list says who is looked for; somebody must answer for it."""
+    missing = [key for key in ("author", "purpose") if getattr(source, key) is None]
+    if missing:
+        raise SourceError(
+            f"URL list {source.path} says who is crawled, and the recipe names no "
+            f"{' and no '.join(missing)}; write {' and '.join(missing)} beside path, or name a list "
+            "of people in identities"
+        )
 
 
 def _sha256_of_list(path: str) -> str:

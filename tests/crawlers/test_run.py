@@ -171,6 +171,10 @@ def test_a_list_must_say_who_made_it_and_what_for(crawl_files, odd_site, job_of)
     files = crawl_files([odd_site])
     with pytest.raises(SourceError, match="names no purpose"):
         crawl(job_of(files, purpose=None))
+    listed = files[0].with_name("urls.csv")
+    listed.write_text(f"identity,url\nAda,{odd_site.url}/1\n")
+    with pytest.raises(SourceError, match=r"names no author; write author beside path"):
+        crawl(job_of(listed, author=None))
     assert odd_site.requests == []
 
 

@@ -46,7 +46,12 @@ def test_a_crawl_without_network_stops_and_the_next_goes_on(
     path = tmp_path / "urls.csv"
     path.write_text("\n".join(["identity,url", *rows]))
     source = UrlsSource(
-        path=str(path), contact="https://example.org/crawl", delay_s=0, allow_private=tuple(hosts)
+        path=str(path),
+        contact="https://example.org/crawl",
+        author="The tests",
+        purpose="Testing the crawler",
+        delay_s=0,
+        allow_private=tuple(hosts),
     )
     monkeypatch.setattr(crawl_module, "_LONGEST_OUTAGE_S", 0.5)
     monkeypatch.setattr(crawl_module, "_GRACE_S", 0.2)
