@@ -131,8 +131,8 @@ def _check_recorded(source: UrlsSource) -> None:
     if missing:
         raise SourceError(
             f"URL list {source.path} says who is crawled, and the recipe names no "
-            f"{' and no '.join(missing)}; write {' and '.join(missing)} beside path, or name a list "
-            "of people in identities"
+            f"{' and no '.join(missing)}; write {' and '.join(missing)} beside path, or name an "
+            "identity list in identities"
         )
 
 
