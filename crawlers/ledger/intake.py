@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import urlsplit
 
 from crawlers.causes import Cause
+from crawlers.ledger.columns import content_of, content_text, rights_columns, rights_of
 from crawlers.ledger.many_rows import execute_rows
 from crawlers.ledger.rows import Claim, CrawlRules
 from crawlers.ledger.schema import IS_CLAIMED, PENDING, UNWANTED
 from crawlers.ledger.text import storable
-from crawlers.spiders.page_content import FoundImage, PageContent, Rights
+from crawlers.spiders.page_content import PageContent
 
 CHUNK = 5_000
 """Claims that are in memory at a time."""
@@ -114,7 +114,7 @@ class ClaimIntake:
                 self._apply(list(self._claims_because_of(number, content.cause)))
             self._connection.execute("DELETE FROM pages WHERE url = ?", (number,))
             return
-        row = (number, _content_text(content))
+        row = (number, content_text(content))
         self._connection.execute("INSERT OR REPLACE INTO pages VALUES (?, ?)", row)
         self.take(self._claims_on(self._claimants(number)))
 
@@ -213,7 +213,7 @@ class ClaimIntake:
                 claim.site,
                 claim.page_url,
                 claim.page_number,
-                *_rights_columns(claim.rights),
+                *rights_columns(claim.rights),
                 cause,
             )
         )
@@ -228,7 +228,7 @@ class ClaimIntake:
             for url, text, identity, site, page_number in self._connection.execute(query, key):
                 page = _ReadPage(
                     url=url,
-                    content=_content(text),
+                    content=content_of(text),
                     identity=identity,
                     site=site,
                     page_number=page_number,
@@ -264,10 +264,6 @@ def _claims_of(page: _ReadPage) -> Iterator[Claim]:
         )
 
 
-def _rights_columns(rights: Rights) -> tuple[str | None, ...]:
-    return rights.licence, rights.licence_url, rights.author, rights.attribution
-
-
 def _claim(columns: Sequence[object]) -> Claim:
     """Return the claim of the columns in ``_CLAIM_COLUMNS``."""
     url, identity, site, page_url, page_number, *rights = columns
@@ -278,31 +274,4 @@ def _claim(columns: Sequence[object]) -> Claim:
         page_url=None if page_url is None else str(page_url),
         page_number=int(str(page_number)),
         rights=rights_of(rights),
-    )
-
-
-def rights_of(columns: Sequence[object]) -> Rights:
-    """Return the rights of their four columns, in the order of their fields."""
-    licence, licence_url, author, attribution = (
-        None if text is None else str(text) for text in columns
-    )
-    return Rights(licence=licence, licence_url=licence_url, author=author, attribution=attribution)
-
-
-def _content_text(content: PageContent) -> str:
-    images = [[image.url, image.page_url, *astuple(image.rights)] for image in content.images]
-    facts = {"images": images, "next": content.next_urls, "without_url": content.without_url}
-    return json.dumps(facts, separators=(",", ":"))
-
-
-def _content(text: str) -> PageContent:
-    facts = json.loads(text)
-    images = (
-        FoundImage(url=url, page_url=page_url, rights=rights_of(rights))
-        for url, page_url, *rights in facts["images"]
-    )
-    return PageContent(
-        images=tuple(images),
-        next_urls=tuple(facts["next"]),
-        without_url=facts["without_url"],
     )

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from crawlers.causes import Cause
 from crawlers.counts import CrawlCounts
-from crawlers.ledger.intake import rights_of
+from crawlers.ledger.columns import rights_of
 from crawlers.ledger.rows import ClaimAccount, ClaimState, Outcome, StoredImage
 from crawlers.ledger.schema import DONE, LEDGER_NAME, PENDING, connect_reader, translated
 from crawlers.ledger.shards import shard_path

@@ -88,7 +88,9 @@ def test_a_faulty_site_is_crawled_whole_and_every_fault_has_its_cause(
         assert (record.robots, record.spider, record.licence) == ("allowed", "gallery", None)
         assert record.spider_version is not None
         assert record.page_url is not None
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", record.fetched_at or "")
+        assert re.fullmatch(
+            r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", record.fetched_at or ""
+        )
 
 
 def _own(result):
