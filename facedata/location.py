@@ -16,6 +16,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import fsspec
 
+from facedata.errors import StorageError
+
 _RANGED = re.compile(r"range:(?P<ranges>\d+\+\d+(?:,\d+\+\d+)*):(?P<file>.+)", re.DOTALL)
 
 
@@ -88,6 +90,21 @@ def read_bytes(location: str) -> bytes:
             data: bytes = stream.read()
             return data
         return b"".join(_read_range(stream, part) for part in ranges)
+
+
+def read_location(location: str) -> bytes:
+    """The bytes at an ``ImageRecord.location``: ``read_bytes`` with the project's error.
+
+    Raises:
+        StorageError: when it cannot be read.
+    """
+    try:
+        return read_bytes(location)
+    except OSError as error:
+        raise StorageError(
+            f"image {location}: cannot be read ({error.strerror or error}); "
+            "put it back, or run again to list the source anew"
+        ) from error
 
 
 def _read_range(stream: BinaryIO, part: ByteRange) -> bytes:

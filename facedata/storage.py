@@ -1,8 +1,8 @@
 """Files of a workspace on any fsspec file system, written whole or not at all.
 
 Paths are POSIX and relative to the root; one that is absolute or climbs out with ``..`` is
-refused. On a local disk a file is written in ``tmp/`` and renamed; object stores put whole
-objects. Nothing here deletes outside the root.
+refused. On a local disk a file is written in ``tmp/`` and renamed (``facedata.local_files``);
+object stores put whole objects. Nothing here deletes outside the root.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -22,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
-from facedata.location import read_bytes
+from facedata.local_files import is_abandoned, open_whole
 from facedata.records import R, from_parquet, read_parquet, to_parquet
 
 TEMPORARY = "tmp"
@@ -115,7 +114,7 @@ class Storage:
             if not self.is_local:
                 self._fs.pipe_file(full, data)
                 return
-            with _open_local(Path(full), Path(self.path(TEMPORARY))) as stream:
+            with open_whole(Path(full), Path(self.path(TEMPORARY))) as stream:
                 stream.write(data)
 
     @contextmanager
@@ -127,7 +126,7 @@ class Storage:
                 with self._fs.open(full, "wb") as stream:
                     yield stream
                 return
-            with _open_local(Path(full), Path(self.path(TEMPORARY))) as stream:
+            with open_whole(Path(full), Path(self.path(TEMPORARY))) as stream:
                 yield stream
 
     def append(self, relative: str, data: bytes) -> None:
@@ -171,7 +170,7 @@ class Storage:
     def remove_abandoned(self, relative: str) -> None:
         """Remove half-written files whose process is gone, and their local folder when empty."""
         names = self.names(relative)
-        gone = [name for name in names if not _is_running(name.split("-", 1)[0])]
+        gone = [name for name in names if is_abandoned(name)]
         for name in gone:
             self.remove(f"{relative}/{name}")
         if len(gone) == len(names):
@@ -274,67 +273,3 @@ def _signing(fs: Any) -> Any:
     options = dict(fs.storage_options)
     options["config_kwargs"] = {**options.get("config_kwargs", {}), "signature_version": "s3v4"}
     return type(fs)(**options)
-
-
-@contextmanager
-def _open_local(path: Path, waiting: Path) -> Iterator[BinaryIO]:
-    """Write in the folder ``waiting``, on the same disk, and move the whole file to its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = _temporary_file(waiting)
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.chmod(0o666 & ~_UMASK)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _temporary_file(folder: Path) -> tuple[int, str]:
-    """A new file that names this process; made again if another one clears the folder meanwhile."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            return tempfile.mkstemp(dir=folder, prefix=f"{os.getpid()}-")
-        except FileNotFoundError:
-            continue
-
-
-def _is_running(pid: str) -> bool:
-    if not pid.isdecimal():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-# Asked once: to ask is to change it for a moment, in which another thread would ask too.
-_UMASK = _umask()
-
-
-def read_location(location: str) -> bytes:
-    """The bytes at an ``ImageRecord.location``, as described in ``facedata.location``.
-
-    Raises:
-        StorageError: when it cannot be read.
-    """
-    try:
-        return read_bytes(location)
-    except OSError as error:
-        raise StorageError(
-            f"image {location}: cannot be read ({error.strerror or error}); "
-            "put it back, or run again to list the source anew"
-        ) from error

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facedata.errors import IntegrityError, StorageError
-from facedata.location import ByteRange, open_file, range_location
-from facedata.storage import Storage, read_location
+from facedata.location import ByteRange, open_file, range_location, read_location
+from facedata.storage import Storage
 from facedata.versions import Manifest, ShardEntry
 
 _ROW = np.dtype(

@@ -11,9 +11,10 @@ from cleaning.faces.config import FacesConfig
 from cleaning.faces.measure import measure_photos
 from cleaning.faces.pack import ModelPack
 from facedata.errors import IntegrityError
+from facedata.location import read_location
 from facedata.records import FaceRecord, PhotoRecord, to_parquet
 from facedata.stages import StageOutput, StageResult, run_stage, stage_key
-from facedata.storage import Storage, read_location
+from facedata.storage import Storage
 
 STAGE = "faces"
 STAGE_VERSION = 2

@@ -13,9 +13,10 @@ import yaml
 
 from crawlers.ingest import IMAGES, ingest, ingest_excluded
 from facedata.errors import RequestError, SourceError
+from facedata.location import read_location
 from facedata.recipe import Recipe, parse_recipe
 from facedata.records import ImageRecord
-from facedata.storage import Storage, read_location
+from facedata.storage import Storage
 from training.evaluate.verification_bin import write_bin
 
 PHOTOS = {"ours": ["Ann/1.jpg", "Bo/1.jpg"], "theirs": ["Ann/2.jpg", "Ann/3.jpg"]}

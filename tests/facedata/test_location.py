@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import fsspec
@@ -10,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facedata.errors import StorageError
-from facedata.location import ByteRange, range_location, split_location
-from facedata.storage import read_location
+from facedata.location import ByteRange, range_location, read_location, split_location
 
 RANGES = st.lists(
     st.builds(ByteRange, offset=st.integers(0, 2**60), length=st.integers(0, 2**40)), min_size=1
@@ -43,3 +43,17 @@ def test_a_range_beyond_the_end_is_an_error(tmp_path: Path, file: str) -> None:
     place = file if "://" in file else str(tmp_path / file)
     with pytest.raises(StorageError, match="2 of 8 bytes at offset 2"):
         read_location(f"range:2+8:{place}")
+
+
+@pytest.mark.parametrize("name", [b"plain.jpg", b"a::b #1 %41.jpg", b"caf\xe9.jpg"])
+def test_a_location_is_read_whatever_its_name(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(b"photo")
+    text = str(path)
+    location = text if text.isprintable() and text.isascii() else path.as_uri()
+    assert read_location(location) == b"photo"
+
+
+def test_a_missing_location_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"none.jpg: cannot be read"):
+        read_location(str(tmp_path / "none.jpg"))

@@ -10,7 +10,7 @@ import pytest
 
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
 from facedata.records import LedgerRow
-from facedata.storage import Storage, read_location
+from facedata.storage import Storage
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -128,20 +128,6 @@ def test_a_read_only_disk_is_a_wrong_workspace(tmp_path: Path) -> None:
             Storage(tmp_path).write("a.bin", b"x")
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
-
-
-@pytest.mark.parametrize("name", [b"plain.jpg", b"a::b #1 %41.jpg", b"caf\xe9.jpg"])
-def test_a_location_is_read_whatever_its_name(name: bytes, tmp_path: Path) -> None:
-    path = tmp_path / os.fsdecode(name)
-    path.write_bytes(b"photo")
-    text = str(path)
-    location = text if text.isprintable() and text.isascii() else path.as_uri()
-    assert read_location(location) == b"photo"
-
-
-def test_a_missing_location_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"none.jpg: cannot be read"):
-        read_location(str(tmp_path / "none.jpg"))
 
 
 @pytest.fixture(scope="module")

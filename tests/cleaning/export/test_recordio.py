@@ -26,8 +26,9 @@ from crawlers.importers.class_names import ClassNames, load_class_names
 from crawlers.importers.listing import Import
 from crawlers.importers.recordio import find_recordio
 from facedata.errors import IntegrityError, RequestError
+from facedata.location import read_location
 from facedata.records import ImageRecord
-from facedata.storage import Storage, read_location
+from facedata.storage import Storage
 from facedata.versions import read_manifest
 
 PEOPLE = {"Zoë O’Malley": (7, 3), "Li Wei": (2, 1), "..": (4, 2)}

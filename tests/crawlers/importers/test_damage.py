@@ -19,7 +19,7 @@ from crawlers.importers.listing import Import, ImportFile
 from crawlers.importers.recordio import find_recordio
 from crawlers.importers.webdataset import find_webdataset
 from facedata.errors import SourceError
-from facedata.storage import read_location
+from facedata.location import read_location
 
 IMAGES = 5
 

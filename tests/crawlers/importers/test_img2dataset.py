@@ -16,8 +16,8 @@ from crawlers.importers.class_names import ClassNames
 from crawlers.importers.img2dataset import find_img2dataset
 from crawlers.importers.listing import Import
 from facedata.errors import SourceError
+from facedata.location import read_location
 from facedata.records import ImageRecord
-from facedata.storage import read_location
 
 PEOPLE = ("Zoë", "Li Wei", "Zoë", "Ann")
 FAILED = 2

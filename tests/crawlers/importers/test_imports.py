@@ -15,10 +15,11 @@ import pytest
 from crawlers.importers.imports import IMPORTERS, Listed, count_import, list_import
 from crawlers.ingest import IMAGES, ingest
 from facedata.errors import IntegrityError, SourceError
+from facedata.location import read_location
 from facedata.recipe import parse_recipe, resolve_paths
 from facedata.records import ImageRecord
 from facedata.sources import ExcludedSource, Source
-from facedata.storage import Storage, read_location
+from facedata.storage import Storage
 
 
 def write_tar(path: Path, data: bytes) -> Path:

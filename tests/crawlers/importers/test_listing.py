@@ -13,7 +13,7 @@ import pytest
 
 from crawlers.importers.listing import LeftOut, Notes, find_files, opened, short_names, state_of
 from facedata.errors import SourceError, StorageError
-from facedata.storage import read_location
+from facedata.location import read_location
 
 
 class Silent(http.server.SimpleHTTPRequestHandler):

@@ -14,8 +14,8 @@ from crawlers.importers.class_names import ClassNames, load_class_names
 from crawlers.importers.listing import Import
 from crawlers.importers.recordio import count_recordio, find_recordio
 from facedata.errors import SourceError
+from facedata.location import read_location
 from facedata.records import ImageRecord
-from facedata.storage import read_location
 
 
 def record(number: int, labels: Sequence[float], image: bytes, flag: int | None = None) -> bytes:

@@ -17,8 +17,8 @@ from crawlers.importers.class_names import ClassNames
 from crawlers.importers.listing import Import
 from crawlers.importers.webdataset import find_webdataset, split_name
 from facedata.errors import SourceError
+from facedata.location import read_location
 from facedata.records import ImageRecord
-from facedata.storage import read_location
 
 
 def write_tar(path: Path, files: dict[str, bytes]) -> Path:
