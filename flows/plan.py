@@ -106,6 +106,8 @@ def _fetched(source: Source) -> Answer:
         return {}
     planned = plan_crawl(fetched)
     parts = {"partitions": fetched.partitions} if fetched.partitions > 1 else {}
+    if planned.people.duplicates:
+        parts["listed_twice"] = len(planned.people.duplicates)
     if isinstance(fetched, UrlsSource):
         identities, rows = set(), 0
         for row in read_url_list(Path(fetched.path), URL_LIST_SITE):
