@@ -27,7 +27,8 @@ import numpy as np
 import yaml
 
 from demo.pairs import PAIRS, write_pairs
-from demo.web import PhotoKind, Web, WebPerson, WebPhoto, plan_web, write_web
+from demo.web import PhotoKind, Web, WebPerson, WebPhoto, plan_web
+from demo.web_files import write_web
 
 Result = TypeVar("Result")
 

@@ -138,7 +138,8 @@ def _photo_sets(folder: Path) -> tuple[Photos, Photos]:
 
 
 def _render(folder: Path) -> list[Path]:
-    from demo.web import plan_web, write_web
+    from demo.web import plan_web
+    from demo.web_files import write_web
 
     write_web(plan_web(seed=11, people=12, photos_per_person=12), folder)
     return sorted(folder.glob("site/photos/*/*.jpg"))

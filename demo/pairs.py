@@ -13,8 +13,8 @@ PAIRS = "site/pairs.csv"
 def write_pairs(web: Path) -> Path:
     """Write every pair of photos with one face each as ``site/pairs.csv``; returns its path.
 
-    ``web`` is the folder that ``demo.web.write_web`` filled. Columns ``image_a`` and ``image_b``
-    are paths below the file's folder, ``same`` is 1 for two photos of one person.
+    ``web`` is the folder that ``demo.web_files.write_web`` filled. Columns ``image_a`` and
+    ``image_b`` are paths below the file's folder, ``same`` is 1 for two photos of one person.
     """
     photos = json.loads((web / "truth.json").read_text("utf-8"))["photos"]
     subjects = {

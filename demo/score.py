@@ -18,7 +18,7 @@ Box = Sequence[float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """``truth.json`` of a rendered web (its format is described in ``demo.web``)."""
+    """``truth.json`` of a rendered web (its format is described in ``demo.web_files``)."""
 
     person_of: Mapping[str, str | None]
     photos: Mapping[str, Mapping[str, Any]]
@@ -27,7 +27,7 @@ class Truth:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read the file that ``demo.web.write_web`` wrote."""
+        """Read the file that ``demo.web_files.write_web`` wrote."""
         values = json.loads(path.read_text("utf-8"))
         return cls(
             person_of={person["name"]: person["person_id"] for person in values["people"]},

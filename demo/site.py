@@ -3,8 +3,8 @@
     with serve(folder, DEMO_FAULTS) as site:
         files = write_crawl_files(site, workspace)
 
-``folder`` holds what ``demo.web`` rendered: ``site/photos/<slug>/<nnn>.jpg``, and ``truth.json``
-for the listed names. Only 127.0.0.1 is listened on.
+``folder`` holds what ``demo.web_files`` rendered: ``site/photos/<slug>/<nnn>.jpg``, and
+``truth.json`` for the listed names. Only 127.0.0.1 is listened on.
 """
 
 from __future__ import annotations
@@ -260,5 +260,5 @@ def _listed_names(folder: Path) -> dict[str, str]:
         return {person["slug"]: person["name"] for person in people}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceError(
-            f"{path}: no rendered web there ({error!r}); render one with demo.web first"
+            f"{path}: no rendered web there ({error!r}); render one with demo.web_files first"
         ) from error

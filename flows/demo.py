@@ -20,7 +20,8 @@ from cleaning.stages.review_folder import ReviewFolder
 from demo.score import Box, Score, Truth, score
 from demo.site import DemoSite, serve, write_crawl_files
 from demo.site_faults import DEMO_FAULTS
-from demo.web import plan_web, write_web
+from demo.web import plan_web
+from demo.web_files import write_web
 from facedata.records import LedgerRow
 from facedata.review import CandidateRow
 from facedata.storage import Storage

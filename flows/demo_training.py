@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from demo.pairs import PAIRS, write_pairs
-from demo.web import plan_web, write_web
+from demo.web import plan_web
+from demo.web_files import write_web
 from flows.job import pack_location
 from flows.self_training import SelfTraining, self_train, self_training_lines
 from training.config import to_yaml

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 import demo
-from demo.web import plan_web, write_web
+from demo.web import plan_web
+from demo.web_files import write_web
 
 ROOT = Path(__file__).parents[2]
 POOL = "winnow"

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.web import plan_web, write_web
+from demo.web import plan_web
+from demo.web_files import write_web
 from facedata.review import CandidateRow
 from facedata.storage import Storage
 

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from demo.pairs import PAIRS, write_pairs
-from demo.web import plan_web, write_web
+from demo.web import plan_web
+from demo.web_files import write_web
 from facedata.storage import Storage
 from flows.self_training import ledger_change
 

@@ -22,7 +22,8 @@ import yaml
 from onnx import TensorProto, helper
 
 import demo
-from demo.web import plan_web, write_web
+from demo.web import plan_web
+from demo.web_files import write_web
 
 ROOT = Path(__file__).parents[2]
 PROMOTED = "facedata.model.promoted"

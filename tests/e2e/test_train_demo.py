@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from demo.pairs import PAIRS, write_pairs
-from demo.web import plan_web, write_web
+from demo.web import plan_web
+from demo.web_files import write_web
 from training.config import to_yaml
 from training.recipes import Target, demo_cpu
 

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from demo.web import plan_web, write_web
+from demo.web import plan_web
+from demo.web_files import write_web
 from facedata.errors import ModelError, RequestError
 from facedata.storage import Storage
 from facedata.versions import Manifest
