@@ -6,7 +6,8 @@ import os
 
 import httpx
 
-from cleaning.review.label_studio import TOKEN_VARIABLE, connect
+from cleaning.review.label_studio import connect
+from cleaning.review.label_studio_connection import TOKEN_VARIABLE
 from facedata.errors import RequestError, ReviewError
 from facedata.options import ReviewOptions
 from flows.doctor_check import Check

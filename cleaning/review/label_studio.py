@@ -7,20 +7,18 @@ does the filtering there.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from cleaning.review.label_studio_connection import TOKEN_VARIABLE, Connection, RefusedError
 from cleaning.review.label_studio_json import (
     Filter,
     key_of,
-    parsed,
     project_settings,
-    reason_of,
     server_task,
     task_body,
     task_list,
@@ -30,10 +28,6 @@ from cleaning.review.label_studio_json import (
 from cleaning.review.server import JsonObject, ProjectSpec, ServerTask, TaskBody
 from facedata.errors import ProjectGoneError, RequestError, ReviewError
 
-if TYPE_CHECKING:
-    from label_studio_sdk.core.api_error import ApiError
-
-TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"
 IMPORT_SIZE = 250
 PAGE_SIZE = 1000
 ANNOTATED_PAGE_SIZE = 250
@@ -41,8 +35,6 @@ REMOVE_SIZE = 500
 KEYS_PER_QUESTION = 125  # they travel in the address, and proxies take 8 KB of it
 OVERLAP = timedelta(seconds=5)  # a change may become visible a little after its time
 
-_TRANSIENT = frozenset({429, 500, 502, 503, 504})
-_FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0
 _READ_SECONDS, _IMPORT_SECONDS = 60, 300
 _EVENTS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
 # The server applies the list to nested objects as well, so it names the annotations' fields too.
@@ -73,8 +65,8 @@ class LabelStudioServer:
         from label_studio_sdk import LabelStudio
 
         self._url = url
-        self._patience = patience
         self._sdk = LabelStudio(base_url=url, api_key=token, timeout=_READ_SECONDS, max_retries=0)
+        self._connection = Connection(url, self._sdk._client_wrapper.httpx_client, patience)
         self._people: dict[int, str] = {}
 
     def version(self) -> str:
@@ -138,7 +130,7 @@ class LabelStudioServer:
     def _make_list(self, project: int, hidden: Sequence[str]) -> None:
         # People may have arranged the list to their liking: it is only made, never changed.
         if not self._read("api/dm/views/", {"project": project}):
-            self._send("POST", "api/dm/views/", None, task_list(project, hidden))
+            self._connection.send("POST", "api/dm/views/", None, task_list(project, hidden))
 
     def _restore_page(self, project: int, page: str) -> None:
         try:
@@ -215,7 +207,9 @@ class LabelStudioServer:
         for start in range(0, len(task_ids), REMOVE_SIZE):
             chosen = {"all": False, "included": list(task_ids[start : start + REMOVE_SIZE])}
             body = {"selectedItems": chosen}
-            self._ask(partial(self._send, "POST", "api/dm/actions/", action, body), project)
+            self._ask(
+                partial(self._connection.send, "POST", "api/dm/actions/", action, body), project
+            )
 
     def changed_tasks(self, project: int, since: str | None) -> Iterator[ServerTask]:
         """Tasks with annotations, or that lost theirs, changed at or after ``since``, by id.
@@ -302,59 +296,17 @@ class LabelStudioServer:
     # --- requests ---------------------------------------------------------------------------
 
     def _read(self, path: str, asked: JsonObject | None = None) -> Any:
-        return self._send("GET", path, asked, None)
-
-    def _send(self, method: str, path: str, asked: JsonObject | None, body: Any) -> Any:
-        from label_studio_sdk.core.api_error import ApiError
-
-        answer = self._sdk._client_wrapper.httpx_client.request(
-            path,
-            method=method,
-            params=asked,
-            json=body,
-        )
-        if not answer.is_success:
-            raise ApiError(status_code=answer.status_code, body=parsed(answer.text))
-        found = parsed(answer.text)
-        if isinstance(found, str):
-            raise ReviewError(
-                f"Label Studio at {self._url}: answers with a page where JSON is due; check "
-                "review.url"
-            )
-        return found
+        return self._connection.read(path, asked)
 
     def _ask(self, ask: Callable[[], T], project: int | None = None) -> T:
-        """Return what ``ask`` returns; repeat what may pass, and say in our words what may not."""
-        import httpx
-        from label_studio_sdk.core.api_error import ApiError
+        return self._connection.ask(partial(_refused_plainly, ask), project)
 
-        end = time.monotonic() + self._patience
-        wait = _FIRST_WAIT
-        while True:
-            try:
-                return ask()
-            except httpx.TransportError as error:
-                reason = str(error) or type(error).__name__
-            except ApiError as error:
-                if error.status_code not in _TRANSIENT:
-                    raise self._translated(error, project) from error
-                reason = f"HTTP {error.status_code} {reason_of(error.body)}".rstrip()
-            if time.monotonic() + wait > end:
-                raise ReviewError(
-                    f"Label Studio at {self._url}: cannot be reached ({reason}); start it "
-                    "(make label-studio) or check review.url"
-                )
-            time.sleep(wait)
-            wait = min(2 * wait, _LONGEST_WAIT)
 
-    def _translated(self, error: ApiError, project: int | None) -> Exception:
-        where = f"Label Studio at {self._url}"
-        if error.status_code in (401, 403):
-            return RequestError(
-                f"{where}: refuses the token in {TOKEN_VARIABLE} (HTTP {error.status_code}); "
-                "copy yours from Account & Settings there"
-            )
-        if error.status_code == 404 and project is not None:
-            return ProjectGoneError(f"{where}: project {project} is gone; push again to make it")
-        reason = reason_of(error.body) or "no reason given; check review.url"
-        return ReviewError(f"{where}: HTTP {error.status_code}: {reason}")
+def _refused_plainly(ask: Callable[[], T]) -> T:
+    """Return what ``ask`` returns; the library's error goes no further than this module."""
+    from label_studio_sdk.core.api_error import ApiError
+
+    try:
+        return ask()
+    except ApiError as error:
+        raise RefusedError(error.status_code, error.body) from error

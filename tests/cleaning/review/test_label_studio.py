@@ -307,25 +307,6 @@ def test_an_address_that_cannot_be_one(url: str) -> None:
         connect(url, "0" * 40)
 
 
-def test_a_server_that_is_not_there() -> None:
-    url = "http://127.0.0.1:9"  # discard: nobody listens
-    began = time.monotonic()
-
-    with pytest.raises(ReviewError) as caught:
-        connect(url, "0" * 40, patience=1).task_ids(1)
-
-    assert 0.5 < time.monotonic() - began < 2
-    assert str(caught.value).startswith(f"Label Studio at {url}: cannot be reached (")
-    assert str(caught.value).endswith("start it (make label-studio) or check review.url")
-
-
-def test_another_kind_of_server(label_studio: Any) -> None:
-    elsewhere = label_studio.url + "/user/login?next="
-
-    with pytest.raises(ReviewError, match=r"check review\.url$"):
-        connect(elsewhere, label_studio.token).version()
-
-
 def test_what_the_server_refuses_is_said_in_one_line(server: LabelStudioServer) -> None:
     with pytest.raises(ReviewError, match="HTTP 400: title: Ensure this field has") as caught:
         server.open_project(spec("ab"), None)
