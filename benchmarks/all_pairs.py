@@ -23,13 +23,13 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from benchmarks.memory import peak_mb, reset_peak_mb
 from training.evaluate.all_pairs import (
     AllPairs,
     Work,
@@ -45,8 +45,6 @@ _PER_IDENTITY = 20
 _EFFECTIVE_DIMENSION = 128
 _GENUINE = 0.6
 _BLOCK = 20_000
-_STATUS = Path("/proc/self/status")
-_CLEAR_PEAK = Path("/proc/self/clear_refs")
 
 Float16 = NDArray[np.float16]
 Int64 = NDArray[np.int64]
@@ -117,14 +115,14 @@ def _measure(case: Case) -> dict[str, Any]:
     backend = choose_backend()
     progress = _Progress() if case.threads > 1 else None
     work = Work(threads=case.threads, backend=backend, progress=progress)
-    before = _reset_peak_mb()
+    before = reset_peak_mb()
     wall, cpu = time.perf_counter(), time.process_time()
     if gallery is None:
         result = evaluate_within(*probes, fars=FARS, work=work)
     else:
         result = evaluate_against_gallery(probes, gallery, fars=FARS, work=work)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    rise = _peak_mb() - before
+    rise = peak_mb() - before
     pairs = result.genuine + result.impostors
     seconds = cpu if backend is CPU else wall
     return {
@@ -210,21 +208,6 @@ def _verdict(
         or not false <= point.far * point.impostors < one_lower
     ]
     return f"no: {', '.join(wrong)}" if wrong else "yes"
-
-
-def _reset_peak_mb() -> float:
-    """Let the peak start again from what is in use now, and answer that."""
-    if _CLEAR_PEAK.exists():
-        _CLEAR_PEAK.write_text("5")
-    return _peak_mb()
-
-
-def _peak_mb() -> float:
-    """Peak memory of this process in MB, where the system tells it (Linux), else nan."""
-    if not _STATUS.exists():
-        return float("nan")
-    peak = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1000
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.memory import peak_mb
 from cleaning.faces.align import decode_crops
 from cleaning.faces.config import FacesConfig
 from cleaning.faces.embed import embed_crops
@@ -38,7 +39,6 @@ from cleaning.faces.pack import ModelPack, load_pack
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED = Path(os.environ.get("WINNOW_SHARED", _ROOT.parent / "shared"))
-_STATUS = Path("/proc/self/status")
 _ROUNDS = 3
 _EMBED_AT_ONCE = 256
 
@@ -261,16 +261,8 @@ def _measure_memory(case: MemoryCase) -> dict[str, Any]:
         "photos": case.photos.name,
         "count": case.count,
         "embeddings": sum(map(len, kept)),
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
     }
-
-
-def _peak_mb() -> float:
-    """Peak memory of this process in MB, where the system tells it (Linux), else nan."""
-    if not _STATUS.exists():
-        return float("nan")
-    peak = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1000
 
 
 if __name__ == "__main__":

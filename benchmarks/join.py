@@ -26,6 +26,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.memory import peak_mb, reset_peak_mb
 from cleaning.identity.join import close_pairs, minimum_cross_class
 from cleaning.identity.join_pairs import FacePairs, Int64
 from cleaning.identity.screen import Float32
@@ -38,8 +39,6 @@ _GENUINE = 0.6
 # float32 sums of 512 products are this good; closer to the threshold the two may differ rightly.
 _ROUNDING = 1e-6
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-_STATUS = Path("/proc/self/status")
-_CLEAR_PEAK = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +125,11 @@ class _Run:
 
 
 def _timed(side: Callable[[], Any]) -> _Run:
-    before = _reset_peak_mb()
+    before = reset_peak_mb()
     start = time.process_time()
     answer = side()
     seconds = time.process_time() - start
-    return _Run(answer=answer, seconds=seconds, peak_mb=_peak_mb() - before)
+    return _Run(answer=answer, seconds=seconds, peak_mb=peak_mb() - before)
 
 
 def _dataset(case: Case) -> tuple[Float32, Int64]:
@@ -177,21 +176,6 @@ def _differences(
         "differing_pairs": len(similarity),
         "beyond_rounding": int(np.sum(np.abs(similarity - THRESHOLD) > _ROUNDING)),
     }
-
-
-def _reset_peak_mb() -> float:
-    """Let the peak start again from what is in use now, and answer that."""
-    if _CLEAR_PEAK.exists():
-        _CLEAR_PEAK.write_text("5")
-    return _peak_mb()
-
-
-def _peak_mb() -> float:
-    """Peak memory of this process in MB, where the system tells it (Linux), else nan."""
-    if not _STATUS.exists():
-        return float("nan")
-    peak = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1000
 
 
 def _machine() -> dict[str, str]:

@@ -36,6 +36,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.memory import group_mb, peak_mb, reset_peak_mb
 from benchmarks.review_data import BATCH, Material, exchange_with
 from cleaning.review.items import Batch
 from cleaning.review.label_studio_json import task_body as imported
@@ -57,7 +58,6 @@ _ANSWERS = 100
 _REQUESTS, _PULLS = 7, 3
 _PEER_TASKS, _PEER_ALONE = 5_000, 100
 _SECONDS = 600.0
-_CLEAR_PEAK = Path("/proc/self/clear_refs")
 
 Row = dict[str, Any]
 
@@ -141,14 +141,14 @@ class Project:
 
     def fill(self, size: int) -> Row:
         """Push until the project holds ``size`` questions, the last batch by itself."""
-        _reset_peak()
+        reset_peak_mb()
         before = self._open
         seconds = self._push(size // BATCH - 1)
         last = self._push(size // BATCH)
         return {
             "push, questions/s": (self._open - before) * BATCH / (seconds + last),
             "one batch more, s": last,
-            "winnow pushing, MB": _peak_mb(),
+            "winnow pushing, MB": peak_mb(),
         }
 
     def _push(self, batches: int) -> float:
@@ -192,14 +192,14 @@ class Project:
         listed = self._get("/api/tasks/", {"project": self.exchange.project(Kind.PAIRS)} | last)
         chosen = iter([task["id"] for task in listed["tasks"]])
         answer = _median(lambda: self._answer(next(chosen)), _ANSWERS)
-        _reset_peak()
+        reset_peak_mb()
         fetched = _median(lambda: self._pull(_ANSWERS), 1)
         nothing = _median(lambda: self._pull(0), _PULLS)
         return {
             "answer, ms": 1000 * answer,
             "pull of 100 answers, s": fetched,
             "pull of nothing, s": nothing,
-            "winnow pulling, MB": _peak_mb(),
+            "winnow pulling, MB": peak_mb(),
             "planning, s": _median(lambda: Asked(self.exchange.folder), 1),
         }
 
@@ -221,7 +221,7 @@ class Project:
     def _held(self) -> Row:
         database = self._server.settings.data_dir.glob("*.sqlite3*")
         return {
-            "server, MB": _server_mb(self._server.process.pid),
+            "server, MB": group_mb(self._server.process.pid),
             "database, MB": sum(file.stat().st_size for file in database) / 1e6,
             "load average": os.getloadavg()[0],
         }
@@ -275,36 +275,3 @@ def _median(act: Callable[[], Any], times: int) -> float:
         act()
         taken.append(time.perf_counter() - started)
     return statistics.median(taken)
-
-
-def _reset_peak() -> None:
-    """Let this process' peak start again from what is in use now."""
-    if _CLEAR_PEAK.exists():
-        _CLEAR_PEAK.write_text("5")
-
-
-def _peak_mb() -> float:
-    return _status_mb("self", "VmHWM")
-
-
-def _server_mb(group: int) -> float:
-    """Memory of all processes of the server, which has a process group of its own."""
-    numbers = [entry.name for entry in Path("/proc").glob("[0-9]*")]
-    return sum(_status_mb(pid, "VmRSS") for pid in numbers if _group(pid) == group)
-
-
-def _group(pid: str) -> int:
-    try:
-        return os.getpgid(int(pid))
-    except ProcessLookupError:
-        return 0
-
-
-def _status_mb(pid: str, name: str) -> float:
-    """A figure of a process in MB, where the system tells it (Linux); 0 for one that is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    found = [line for line in lines if line.startswith(f"{name}:")]
-    return int(found[0].split()[1]) / 1000 if found else 0.0
