@@ -1,44 +1,28 @@
 """Label Studio as the review server; the one module that knows its client library.
 
-The library has typed calls for what is rare. Listing tasks goes through its HTTP client: its own
-call cannot leave fields out, and a project has up to 50,000 tasks. The Data Manager of the server
-does the filtering there.
+Its typed calls do what is rare. What they cannot do goes through the library's HTTP client, in
+``label_studio_connection``; listing tasks is in ``label_studio_tasks``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import PurePath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cleaning.review.label_studio_connection import TOKEN_VARIABLE, Connection, RefusedError
-from cleaning.review.label_studio_json import (
-    Filter,
-    key_of,
-    project_settings,
-    server_task,
-    task_body,
-    task_list,
-    task_query,
-    utc,
-)
+from cleaning.review.label_studio_json import project_settings, task_body, task_list
+from cleaning.review.label_studio_tasks import PAGE_SIZE, TaskList
 from cleaning.review.server import JsonObject, ProjectSpec, ServerTask, TaskBody
 from facedata.errors import ProjectGoneError, RequestError, ReviewError
 
 IMPORT_SIZE = 250
-PAGE_SIZE = 1000
-ANNOTATED_PAGE_SIZE = 250
 REMOVE_SIZE = 500
-KEYS_PER_QUESTION = 125  # they travel in the address, and proxies take 8 KB of it
-OVERLAP = timedelta(seconds=5)  # a change may become visible a little after its time
 
 _READ_SECONDS, _IMPORT_SECONDS = 60, 300
 _EVENTS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
-# The server applies the list to nested objects as well, so it names the annotations' fields too.
-_ANNOTATED = "id,data,updated_at,annotations,result,completed_by,lead_time,was_cancelled"
 
 T = TypeVar("T")
 
@@ -67,7 +51,7 @@ class LabelStudioServer:
         self._url = url
         self._sdk = LabelStudio(base_url=url, api_key=token, timeout=_READ_SECONDS, max_retries=0)
         self._connection = Connection(url, self._sdk._client_wrapper.httpx_client, patience)
-        self._people: dict[int, str] = {}
+        self._tasks = TaskList(self._connection)
 
     def version(self) -> str:
         """Return the server's release, for example ``1.23.2``."""
@@ -147,18 +131,18 @@ class LabelStudioServer:
 
     def count_tasks(self, project: int) -> int:
         """How many tasks with a key the project holds."""
-        keyed: Filter = ("data.key", "regex", "String", ".")
-        asked = task_query(project, (keyed,), "id", 1)
-        return int(self._ask(lambda: self._read("api/tasks/", asked), project)["total"])
+        return self._tasks.count(project)
 
     def task_ids(self, project: int) -> dict[str, int]:
         """Task id of every key in the project; the first task of a key that is there twice."""
-        ids: dict[str, int] = {}
-        for task in self._pages(project, (), "id,data", PAGE_SIZE):
-            key = key_of(task)
-            if key:
-                ids.setdefault(key, int(task["id"]))
-        return ids
+        return self._tasks.ids(project)
+
+    def changed_tasks(self, project: int, since: str | None) -> Iterator[ServerTask]:
+        """Tasks with annotations, or that lost theirs, changed at or after ``since``, by id.
+
+        Changes of the last five seconds before ``since`` come again.
+        """
+        return self._tasks.changed(project, since)
 
     def add_tasks(self, project: int, tasks: Sequence[TaskBody]) -> int:
         """Create tasks, in order, in requests of bounded size; those already there are left out.
@@ -173,7 +157,7 @@ class LabelStudioServer:
         return len(added)
 
     def _import_missing(self, project: int, chunk: Sequence[TaskBody], added: set[str]) -> None:
-        present = self._present(project, [task.key for task in chunk])
+        present = self._tasks.present(project, [task.key for task in chunk])
         missing = [task for task in chunk if task.key not in present]
         if missing:
             bodies = [task_body(task) for task in missing]
@@ -184,14 +168,6 @@ class LabelStudioServer:
                 commit_to_project=True,
                 request_options={"timeout": _IMPORT_SECONDS},
             )
-
-    def _present(self, project: int, keys: Sequence[str]) -> set[str]:
-        present: set[str] = set()
-        for start in range(0, len(keys), KEYS_PER_QUESTION):
-            asked = list(keys[start : start + KEYS_PER_QUESTION])
-            having: Filter = ("data.key", "in_list", "List", asked)
-            present.update(map(key_of, self._page(project, (having,), "id,data", PAGE_SIZE)))
-        return present
 
     def replace_data(self, project: int, data: Mapping[int, JsonObject]) -> None:
         """Give tasks other data, by task id; a task that is gone is passed over."""
@@ -210,50 +186,6 @@ class LabelStudioServer:
             self._ask(
                 partial(self._connection.send, "POST", "api/dm/actions/", action, body), project
             )
-
-    def changed_tasks(self, project: int, since: str | None) -> Iterator[ServerTask]:
-        """Tasks with annotations, or that lost theirs, changed at or after ``since``, by id.
-
-        The server notes who changed a task when an annotation is made, changed or deleted, and
-        not when the task's data is replaced. Changes of the last five seconds before ``since``
-        come again.
-        """
-        filters: list[Filter] = [("updated_by", "empty", "List", "false")]
-        if since is not None:
-            start = datetime.fromisoformat(since).astimezone(UTC) - OVERLAP
-            filters.append(("updated_at", "greater_or_equal", "Datetime", utc(start)))
-        for task in self._pages(project, filters, _ANNOTATED, ANNOTATED_PAGE_SIZE):
-            if task["annotations"] or since is not None:
-                yield server_task(task, self._person)
-
-    def _person(self, user: int | None) -> str:
-        if user is None:
-            return "somebody deleted"
-        if user not in self._people:
-            users = self._ask(lambda: self._read("api/users/"))
-            self._people.update((int(one["id"]), one["email"] or one["username"]) for one in users)
-        return self._people.setdefault(user, f"user {user}")
-
-    def _pages(
-        self, project: int, filters: Sequence[Filter], fields: str, size: int
-    ) -> Iterator[JsonObject]:
-        """Tasks by id. A page starts after the last id seen: tasks may change meanwhile."""
-        last = 0
-        while True:
-            after: Filter = ("id", "greater", "Number", last)
-            wanted = (*filters, after)
-            page = self._ask(partial(self._page, project, wanted, fields, size), project)
-            yield from page
-            if len(page) < size:
-                return
-            last = int(page[-1]["id"])
-
-    def _page(
-        self, project: int, filters: Sequence[Filter], fields: str, size: int
-    ) -> list[JsonObject]:
-        asked = task_query(project, filters, fields, size)
-        tasks: list[JsonObject] = self._read("api/tasks/", asked)["tasks"]
-        return tasks
 
     # --- files and webhooks -----------------------------------------------------------------
 

@@ -206,7 +206,7 @@ def test_edited_and_deleted_answers_are_seen_and_untouched_tasks_are_not(
     answer: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cleaning.review.label_studio.OVERLAP", datetime.resolution)
+    monkeypatch.setattr("cleaning.review.label_studio_tasks.OVERLAP", datetime.resolution)
     server.add_tasks(project, [body(key) for key in "abcd"])
     ids = server.task_ids(project)
     edited, deleted = (answer(ids[key], choice("same")) for key in "ab")
@@ -230,8 +230,8 @@ def test_edited_and_deleted_answers_are_seen_and_untouched_tasks_are_not(
 def test_more_changed_tasks_than_fit_one_page(
     server: LabelStudioServer, project: int, answer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cleaning.review.label_studio.ANNOTATED_PAGE_SIZE", 2)
-    monkeypatch.setattr("cleaning.review.label_studio.PAGE_SIZE", 2)
+    monkeypatch.setattr("cleaning.review.label_studio_tasks.ANNOTATED_PAGE_SIZE", 2)
+    monkeypatch.setattr("cleaning.review.label_studio_tasks.PAGE_SIZE", 2)
     server.add_tasks(project, [body(key) for key in "abcde"])
     ids = server.task_ids(project)
     for key in "abcd":
