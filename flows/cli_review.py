@@ -126,9 +126,9 @@ def status(recipe: RecipePath, workspace: Workspace, as_json: Json = False) -> N
     It counts what was pulled. Per person: answers, control questions right, agreement with the
     others; per kind of question Krippendorff's alpha, when two or more answered the same ones.
     """
-    from flows import review_lines, review_server
+    from flows import review_lines, review_record
 
-    result = review_server.status(recipe, workspace)
+    result = review_record.status(recipe, workspace)
     answer(result, review_lines.status_lines(result), as_json)
 
 
@@ -161,10 +161,10 @@ def undo(
     The next batch asks it anew; the next build releases it as pending. To correct an answer, the
     annotator can as well change it in Label Studio: the next pull takes the change in.
     """
-    from flows import review_server
+    from flows import review_record
 
     pair = (identity_a, identity_b)
-    result = review_server.undo(recipe, workspace, pair, reviewer, note)
+    result = review_record.undo(recipe, workspace, pair, reviewer, note)
     line = f"{result['identity_a']} and {result['identity_b']}: no longer {result['was']}; open"
     answer(result, [line], as_json)
 

@@ -32,7 +32,7 @@ from cleaning.stages.review_folder import ReviewFolder
 from facedata.lock import hold_workspace
 from facedata.review import PENDING, Pair
 from facedata.storage import Storage
-from flows import review_server
+from flows import review_record, review_server
 
 LOGS = ("answers.jsonl", "decisions.jsonl", "photo_decisions.jsonl")
 REVIEW = "review/people"
@@ -561,7 +561,7 @@ def test_overlap_a_closed_batch_and_undo(reviewed: Reviewed) -> None:
     reviewed.say("pairs", b, "same", token=other)
     assert reviewed.pull()["new_decisions"] == 1
 
-    review_server.undo(reviewed.recipe, str(reviewed.work), b, "sam", "twins")
+    review_record.undo(reviewed.recipe, str(reviewed.work), b, "sam", "twins")
     (reviewed.work / REVIEW / "pulled.json").unlink()
     assert reviewed.pull()["new_decisions"] == 0
     assert reviewed.words()[b] == PENDING
