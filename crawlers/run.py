@@ -80,6 +80,7 @@ def crawl(
 
     Raises:
         SourceError: when a list or the sites file is not usable.
+        RequestError: when the key of an interface is not in the environment.
         WorkspaceError: when ``job.out`` cannot be written to, or holds another division.
         CrawlError: when a child failed; the message is the last line of its log.
     """
@@ -88,7 +89,8 @@ def crawl(
     check_layout(job.out)
     check_partitions(job.out, job.source.partitions)
     paths = [_written(job, plan, partition) for partition in job.partitions]
-    progress = _run_children(paths, on_progress)
+    secrets = [key.variable for key in plan.sites.api_keys]
+    progress = _run_children(paths, secrets, on_progress)
     if progress.counts.waiting:
         raise CrawlError(f"the crawler lost count of its images ({progress}); please report it")
     return _account(job, plan, progress, time.monotonic() - started)
@@ -132,11 +134,14 @@ def _written(job: CrawlJob, plan: CrawlPlan, partition: Partition) -> Path:
 
 
 def _run_children(
-    jobs: Sequence[Path], on_progress: Callable[[CrawlProgress], None] | None
+    jobs: Sequence[Path],
+    secrets: Sequence[str],
+    on_progress: Callable[[CrawlProgress], None] | None,
 ) -> CrawlProgress:
     """Run a child for each job, as many at a time as there are cores; return their last report."""
     latest: dict[Path, CrawlProgress] = {}
-    with Children(jobs, at_once=max(1, min(len(jobs), os.cpu_count() or 1))) as children:
+    at_once = max(1, min(len(jobs), os.cpu_count() or 1))
+    with Children(jobs, at_once, secrets) as children:
         for report in children.reports():
             latest[report.job] = report.progress
             if on_progress is not None:

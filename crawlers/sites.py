@@ -31,7 +31,7 @@ from pydantic import (
 )
 
 from crawlers.spiders.gallery_site import GallerySite
-from crawlers.spiders.json_api_site import JsonApiSite
+from crawlers.spiders.json_api_site import ApiKey, JsonApiSite
 from crawlers.spiders.paging import LINKED, NUMBERED
 from crawlers.spiders.site_keys import Model, template_columns
 from crawlers.spiders.url_list_site import UrlListSite
@@ -74,6 +74,12 @@ class Sites(Model):
         "Winnow"
     )
     sites: Annotated[tuple[Site, ...], Field(min_length=1, strict=False)]
+
+    @property
+    def api_keys(self) -> list[ApiKey]:
+        """The keys that sites are called with."""
+        sites = [site for site in self.sites if isinstance(site, JsonApiSite)]
+        return [site.api_key for site in sites if site.api_key is not None]
 
     @field_validator("sites")
     @classmethod

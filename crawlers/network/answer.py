@@ -47,7 +47,8 @@ class Ask:
     """One URL to ask for.
 
     ``accept`` is the Accept header. With ``validators`` the server may answer that nothing
-    changed. A body of more than ``max_bytes`` is not read on.
+    changed. A body of more than ``max_bytes`` is not read on. ``secrets`` are headers that go to
+    the origin of ``url`` only, and are never shown.
     """
 
     url: str
@@ -56,6 +57,7 @@ class Ask:
     accept: str = "*/*"
     referrer: str | None = None
     validators: Validators = Validators()
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

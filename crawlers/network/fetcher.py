@@ -118,6 +118,8 @@ class Fetcher:
             hop = await self._hop(ask, target)
             following = self._following(ask, target, hop.reply, redirects)
             if isinstance(following, Target):
+                if following.authority.origin != target.authority.origin:
+                    ask = replace(ask, secrets={})
                 target, redirects = following, redirects + 1
                 continue
             if following is not None:
@@ -262,7 +264,7 @@ def _redirect_target(target: Target, location: str) -> Target | Refusal:
 
 def _request_headers(ask: Ask) -> dict[str, str]:
     coding = "identity" if ask.accept.startswith("image/") else "gzip"
-    headers = {"Accept": ask.accept, "Accept-Encoding": coding}
+    headers = {"Accept": ask.accept, "Accept-Encoding": coding, **ask.secrets}
     if ask.referrer is not None:
         headers["Referer"] = ask.referrer
     if ask.validators.etag is not None:

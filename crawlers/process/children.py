@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,11 +45,13 @@ class _Child:
 class Children:
     """Runs ``python -m crawlers.child JOB`` for every job, at most ``at_once`` at the same time.
 
+    Of this process's environment a child gets what Python needs, and the variables in ``secrets``.
     Leaving the context ends those that still run: they finish what is under way, or are killed.
     """
 
-    def __init__(self, jobs: Sequence[Path], at_once: int) -> None:
+    def __init__(self, jobs: Sequence[Path], at_once: int, secrets: Iterable[str] = ()) -> None:
         self._waiting = deque(jobs)
+        self._environment = _environment(secrets)
         self._at_once = at_once
         self._running: dict[Path, _Child] = {}
         self._said: queue.SimpleQueue[tuple[Path, str | None]] = queue.SimpleQueue()
@@ -99,7 +101,7 @@ class Children:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=_environment(),
+                env=self._environment,
                 start_new_session=True,
                 text=True,
             )
@@ -139,9 +141,10 @@ def _parsed(line: str) -> CrawlProgress:
         raise CrawlError(f"the crawler said {line[:80]!r} instead of its counts") from error
 
 
-def _environment() -> dict[str, str]:
-    """Return the child's environment: no credentials, no proxies, no Scrapy or Python settings."""
-    passed = {name: os.environ[name] for name in _PASSED_ON + _CERTIFICATES if name in os.environ}
+def _environment(secrets: Iterable[str]) -> dict[str, str]:
+    """Return the child's environment: no proxies, no Scrapy or Python settings, no other keys."""
+    names = (*_PASSED_ON, *_CERTIFICATES, *secrets)
+    passed = {name: os.environ[name] for name in names if name in os.environ}
     home_of_the_code = Path(crawlers.__file__).resolve().parents[1]
     return passed | {"PYTHONPATH": str(home_of_the_code), "PYTHONUNBUFFERED": "1"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,7 @@ def plan_crawl(source: CrawlSource | UrlsSource) -> CrawlPlan:
     Raises:
         SourceError: when a list or the sites file is not usable, or nobody says who made the list
             and what for.
+        RequestError: when the key of an interface is not in the environment.
     """
     if isinstance(source, CrawlSource):
         listed = _read_list(source, source.identities)
@@ -73,6 +75,8 @@ def plan_crawl(source: CrawlSource | UrlsSource) -> CrawlPlan:
         for site in sites.sites:
             if not isinstance(site, UrlListSite):
                 start_url(site, rows_of(listed)[0], Path(source.identities))
+        for key in sites.api_keys:
+            key.value(os.environ)
         return CrawlPlan(source=source, people=_facts(listed), listed=listed, sites=sites)
     known = None if source.identities is None else _read_list(source, source.identities)
     if known is None:

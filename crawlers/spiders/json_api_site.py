@@ -10,6 +10,7 @@
       image: urls.full                       # within an item: an address, or a list of them
       page: links.html
       rights: {licence: license.name, licence_url: license.url, author: user.name}
+      api_key: {header: Authorization, variable: STOCK_KEY}  # whose value is in the environment
       next_page: {path: paging.next}         # or {path: paging.cursor, parameter: cursor},
                                              # or {pattern: "?page={n}"}
 """
@@ -18,8 +19,10 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -30,10 +33,30 @@ from pydantic import (
     StringConstraints,
     Tag,
     field_validator,
+    model_validator,
 )
 
 from crawlers.spiders.paging import LINKED, NUMBERED, NumberedPages, way_of
-from crawlers.spiders.site_keys import Model, TemplateSite
+from crawlers.spiders.site_keys import Model, TemplateSite, host_and_port
+from facedata.errors import RequestError
+
+_OWN_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "cookie",
+        "host",
+        "if-modified-since",
+        "if-none-match",
+        "referer",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    }
+)
 
 
 def _checked_path(value: str) -> str:
@@ -66,6 +89,39 @@ class JsonRights(Model):
     attribution: JsonPath | None = None
 
 
+class ApiKey(Model):
+    """A secret that goes with each call: in which header, and which environment variable has it."""
+
+    header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
+    variable: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
+
+    @field_validator("header")
+    @classmethod
+    def _is_free(cls, value: str) -> str:
+        if value.lower() in _OWN_HEADERS:
+            raise ValueError(f"{value!r} is set by the crawler; name the header of the key")
+        return value
+
+    def value(self, environment: Mapping[str, str]) -> str:
+        """Return the secret.
+
+        Raises:
+            RequestError: when it is not there, or cannot be sent in a header; it is not repeated.
+        """
+        secret = environment.get(self.variable, "")
+        if not secret:
+            raise RequestError(
+                f"environment variable {self.variable} is not set; it holds what is sent as "
+                f"{self.header}"
+            )
+        if not (secret.isascii() and secret.isprintable()):
+            raise RequestError(
+                f"environment variable {self.variable} holds what no header can: more than one "
+                "line, or other than ASCII; copy the key again"
+            )
+        return secret
+
+
 NextPage: TypeAlias = Annotated[
     Annotated[NumberedPages, Tag(NUMBERED)] | Annotated[JsonNextPage, Tag(LINKED)],
     Discriminator(way_of),
@@ -85,6 +141,15 @@ class JsonApiSite(TemplateSite):
     terms_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")] | None = None
     """Where the owner allows programs to use the interface: then robots.txt, which speaks to
     crawlers of pages, is not asked about addresses with the path of ``start_url``."""
+    api_key: ApiKey | None = None
+    """Sent with pages of the origin of ``start_url`` and with nothing else."""
+
+    @model_validator(mode="after")
+    def _key_is_not_sent_in_the_open(self) -> Self:
+        is_open = self.start_url.startswith("http:") and not self.allow_private
+        if self.api_key is not None and is_open:
+            raise ValueError("api_key needs a start_url with https://, or others can read the key")
+        return self
 
     @field_validator("image", mode="before")
     @classmethod
@@ -96,6 +161,11 @@ class JsonApiSite(TemplateSite):
         if self.terms_url is None:
             return False
         return self._path.fullmatch(url.partition("?")[0]) is not None
+
+    def has_key(self, url: str) -> bool:
+        """Say whether the key is sent with a page: whether ``url`` is of ``start_url``'s origin."""
+        places = [(urlsplit(one).scheme, host_and_port(one)) for one in (url, self.start_url)]
+        return self.api_key is not None and places[0] == places[1]
 
     @cached_property
     def _path(self) -> re.Pattern[str]:

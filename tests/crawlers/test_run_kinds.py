@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from crawlers.run import CrawlJob, crawl, list_crawl
 from demo.wiki import Wiki, WikiFile, WikiItem
 from demo.wiki_server import serve_wiki
+from facedata.errors import RequestError
 from facedata.records import ImageRecord
 
 CC_BY = "https://creativecommons.org/licenses/by/4.0/"
@@ -85,6 +88,65 @@ def test_pages_of_json_are_read_one_after_the_other(
     assert (result.counts.stored, result.counts.pages) == (3, 2)
     assert paths(job) == ["/a.jpg", "/b.jpg", "/c.jpg"]
     assert {(record.author, record.spider) for record in records(job)} == {("Jo", "jsonapi")}
+
+
+def test_the_key_of_an_interface_goes_to_it_alone_and_is_written_nowhere(
+    odd_site,
+    second_odd_site,
+    respond,
+    image_bytes,
+    crawl_files,
+    job_of,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = "Client-ID v3ry-5ecret"
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.headers.get("Authorization") != secret:
+            handler.send_error(401)
+            return
+        images = [f"{odd_site.url}/a.jpg", f"{second_odd_site.url}/b.jpg"]
+        following = f"{second_odd_site.url}/people/ada"
+        respond(json.dumps({"images": images, "next": following}).encode())(handler)
+
+    odd_site.routes |= {"/people/ada": answer, "/a.jpg": respond(image_bytes(1))}
+    second_odd_site.routes |= {
+        "/people/ada": respond(json.dumps({"images": []}).encode()),
+        "/b.jpg": respond(image_bytes(2)),
+    }
+    files = crawl_files(
+        [odd_site],
+        images=None,
+        spider="jsonapi",
+        items="[@]",
+        image="images[]",
+        next_page={"path": "next"},
+        allowed_hosts=[odd_site.host, second_odd_site.host],
+        api_key={"header": "Authorization", "variable": "WINNOW_TEST_KEY"},
+    )
+    job = job_of(files)
+    with pytest.raises(RequestError, match="variable WINNOW_TEST_KEY is not set; it holds what"):
+        crawl(job)
+    assert odd_site.requests == []
+
+    monkeypatch.setenv("WINNOW_TEST_KEY", secret)
+    counts = crawl(job).counts
+    assert (counts.stored, counts.pages, counts.pages_failed) == (2, 2, {})
+    told = [
+        path
+        for site in (odd_site, second_odd_site)
+        for path, headers in zip(site.requests, site.headers, strict=True)
+        if "Authorization" in headers
+    ]
+    assert told == ["/people/ada"]
+    written = [path.read_bytes() for path in job.out.rglob("*") if path.is_file()]
+    assert len(written) >= 5
+    assert not [data for data in written if b"5ecret" in data]
+
+    monkeypatch.setenv("WINNOW_TEST_KEY", "two\nlines")
+    with pytest.raises(RequestError, match="WINNOW_TEST_KEY holds what no header can") as caught:
+        crawl(job)
+    assert "two" not in str(caught.value)
 
 
 def test_wikimedia_is_crawled_with_licences_through_continuation_and_busy_answers(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -359,3 +360,24 @@ def test_robots_txt_is_not_asked_about_calls_of_an_interface(
     assert (call.cause, call.robots, call.body) == (None, None, b"{}")
     assert (page.cause, page.robots) == (Cause.ROBOTS_FORBIDDEN, "forbidden")
     assert [one.path for one in site.asked][:2] == ["/w/api.php?a=b", "/robots.txt"]
+
+
+def test_secrets_go_to_the_first_origin_only(network: Any) -> None:
+    async def scenario() -> Any:
+        async with network.site() as first, network.site() as other, network.fetcher() as door:
+            first.routes["/a"] = network.reply(b"", 302, "Location: /b")
+            first.routes["/b"] = network.reply(b"", 302, f"Location: {other.url}/c")
+            other.routes["/c"] = network.reply(b"", 302, f"Location: {first.url}/d")
+            first.routes["/d"] = network.reply(b"here")
+            ask = replace(network.ask(f"{first.url}/a"), secrets={"X-Key": "v3ry-5ecret"})
+            assert "5ecret" not in repr(ask)
+            assert (await door.fetch(ask)).body == b"here"
+            return tuple(
+                [(one.path, one.headers.get("x-key")) for one in site.asked if len(one.path) == 2]
+                for site in (first, other)
+            )
+
+    at_first, elsewhere = asyncio.run(scenario())
+    # Whoever was sent away and comes back may have been sent by somebody else.
+    assert at_first == [("/a", "v3ry-5ecret"), ("/b", "v3ry-5ecret"), ("/d", None)]
+    assert elsewhere == [("/c", None)]

@@ -194,3 +194,40 @@ _json = st.recursive(
 def test_no_answer_makes_the_reader_fail(answer: Any) -> None:
     content = read_json_api(SITE, page(answer))
     assert all(image.url.encode() for image in content.images)
+
+
+KEY = {"header": "X-Api-Key", "variable": "STOCK_KEY"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"api_key": KEY | {"header": "cookie"}}, "'cookie' is set by the crawler"),
+        ({"api_key": KEY | {"header": "A: b"}}, "String should match pattern"),
+        ({"api_key": KEY | {"variable": "stock key"}}, "String should match pattern"),
+        ({"api_key": KEY | {"value": "v3ry-5ecret"}}, "Extra inputs are not permitted"),
+        ({"api_key": KEY, "start_url": "http://example.org/{identity}"}, "needs a start_url with"),
+    ],
+)
+def test_keys_that_would_not_be_safe_are_refused(
+    described: Make, keys: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        described("jsonapi", **KEYS | keys)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_sent"),
+    [
+        ("https://example.org/other?page=2", True),
+        ("https://EXAMPLE.org:443/x", True),
+        ("http://example.org/x", False),
+        ("https://example.org:8443/x", False),
+        ("https://images.example.org/x", False),
+        ("https://example.org.evil.example/x", False),
+        ("https://example.org@evil.example/x", False),
+    ],
+)
+def test_a_key_is_of_one_origin(described: Make, url: str, is_sent: bool) -> None:
+    assert described("jsonapi", **KEYS, api_key=KEY).has_key(url) is is_sent
+    assert not described("jsonapi", **KEYS).has_key(url)
