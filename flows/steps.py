@@ -21,9 +21,10 @@ from cleaning.stages.faces import measure_partition as measure_faces
 from cleaning.stages.material import Material, note_newest
 from cleaning.stages.measured import Measured, load_measured
 from cleaning.stages.photo_decisions import Judged, judge
-from cleaning.stages.release import Released, ReleaseInput, release_version
+from cleaning.stages.release import Released, release_version
 from cleaning.stages.review import ReviewInput, page_url, take_in_answers, write_pages
 from cleaning.stages.review_folder import ReviewFolder
+from cleaning.stages.version_folder import ReleaseInput
 from crawlers import ingest as ingest_stage
 from facedata.errors import ReviewError
 from facedata.partitions import partition_images

@@ -1,84 +1,24 @@
-"""The release stage: decisions applied, the version's folder written, its manifest last."""
+"""The release stage: decisions applied, the audit heeded, and a version made if it would differ."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import pyarrow as pa
-
-from cleaning.export.croissant import CardData, render_card
 from cleaning.export.exclusion_facts import ExclusionFacts
-from cleaning.export.report import ReportData, list_unknowns, render_report
-from cleaning.export.samples import Sample, sample_of
-from cleaning.export.shards import ImageFormat, ShardConfig, ShardInfo, write_shards
 from cleaning.export.wording import public_name
 from cleaning.identity.merge import Contradiction
 from cleaning.stages.audit import Audit, check_noise
 from cleaning.stages.content import Findings, VersionContent, decide_content
-from cleaning.stages.copies import CopyPair
-from cleaning.stages.crops import CropReader
-from cleaning.stages.excluded_set import ExcludedSet
-from cleaning.stages.exclusion import Exclusion, certificate, find_remaining
+from cleaning.stages.exclusion import certificate, find_remaining
 from cleaning.stages.exclusion_report import exclusion_facts
-from cleaning.stages.faces import FACES
-from cleaning.stages.measured import Measured
-from cleaning.stages.photo_decisions import Judged
-from cleaning.stages.report import ReportInput, report_data
-from cleaning.stages.review_folder import ReviewFolder
+from cleaning.stages.version_folder import ReleaseInput, sha256_of, write_version
 from facedata.exclusion import ExclusionRow
-from facedata.ledger import check_complete, count_outcomes
-from facedata.recipe import Recipe
-from facedata.records import (
-    FaceRecord,
-    ImageRecord,
-    LedgerRow,
-    from_table,
-    provenance_parquet,
-    to_parquet,
-)
+from facedata.ledger import check_complete
+from facedata.records import LedgerRow, to_parquet
 from facedata.review import CandidateRow
-from facedata.stages import StageResult
 from facedata.storage import Storage
-from facedata.versions import (
-    CANDIDATES,
-    CROISSANT,
-    EXCLUSION,
-    LEDGER,
-    MANIFEST,
-    PROVENANCE,
-    REPORT,
-    IdentityListFacts,
-    Manifest,
-    ShardEntry,
-    content_digest,
-    next_version,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseInput:
-    """All that a release is made from."""
-
-    recipe: Recipe
-    code_version: str
-    models: dict[str, str]
-    images: Sequence[ImageRecord]
-    judged: Judged
-    """The ledger as the inter-class stage saw it, row-aligned with ``images``."""
-    intra: StageResult
-    inter: StageResult
-    candidates: Sequence[CandidateRow]
-    faces: Sequence[StageResult]
-    measured: Measured
-    copies: Sequence[CopyPair] = ()
-    exclusion: Exclusion | None = None
-    excluded_sets: Sequence[ExcludedSet] = ()
-    """The sets that the exclusion looked at."""
-    identity_lists: tuple[IdentityListFacts, ...] = ()
-    """Whose crawling brought the images."""
+from facedata.versions import CANDIDATES, EXCLUSION, LEDGER, Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +68,7 @@ def release_version(storage: Storage, given: ReleaseInput) -> Released:
     if _is_unchanged(content, tables, given):
         manifest: Manifest = content.parent  # type: ignore[assignment]
     else:
-        manifest = _write(storage, given, content, tables, exclusion)
+        manifest = write_version(storage, given, content, tables, exclusion)
     return Released(
         manifest=manifest,
         is_new=manifest is not content.parent,
@@ -167,136 +107,5 @@ def _is_unchanged(
     return parent is not None and (
         (parent.recipe_digest, parent.models, parent.identities)
         == (given.recipe.digest(), given.models, content.identities)
-        and all(parent.files.get(name) == _sha256(data) for name, data in tables.items())
+        and all(parent.files.get(name) == sha256_of(data) for name, data in tables.items())
     )
-
-
-def _write(
-    storage: Storage,
-    given: ReleaseInput,
-    content: VersionContent,
-    tables: Mapping[str, bytes],
-    exclusion: ExclusionFacts | None,
-) -> Manifest:
-    version = next_version(storage, given.recipe.name)
-    folder = f"versions/{version}"
-    storage.remove(folder)
-    shards = write_shards(
-        _samples(storage, given, content),
-        ShardConfig(
-            max_images=given.recipe.shards.max_images,
-            image_format=ImageFormat(given.recipe.shards.format),
-        ),
-        lambda name: storage.open_write(f"{folder}/{name}"),
-    )
-    counts = {"images": len(content.rows), **count_outcomes(content.rows)}
-    report = report_data(
-        replace(_report_input(storage, version, given, content), exclusion=exclusion)
-    )
-    files = {
-        **tables,
-        PROVENANCE: provenance_parquet(given.images),
-        REPORT: render_report(report),
-        CROISSANT: render_card(_card(report, given, content, shards)),
-    }
-    for name, data in files.items():
-        storage.write(f"{folder}/{name}", data)
-    manifest = _manifest(version, given, content, shards, files, counts)
-    storage.write(f"{folder}/{MANIFEST}", manifest.to_json())
-    return manifest
-
-
-def _report_input(
-    storage: Storage, version: str, given: ReleaseInput, content: VersionContent
-) -> ReportInput:
-    return ReportInput(
-        version=version,
-        parent=content.parent.version if content.parent else None,
-        code_version=given.code_version,
-        recipe=given.recipe,
-        images=given.images,
-        rows=content.rows,
-        candidates=content.candidates,
-        contradictions=content.merges.contradictions,
-        measured=given.measured,
-        models=given.models,
-        calibration=given.intra.facts["calibration"],
-        candidate_threshold=given.inter.facts["threshold"],
-        copies=given.intra.facts["copies"],
-        crops=CropReader(storage, given.faces),
-        review=ReviewFolder(storage=storage, dataset=given.recipe.name),
-        audit=content.audit.facts() if content.audit else None,
-    )
-
-
-def _manifest(
-    version: str,
-    given: ReleaseInput,
-    content: VersionContent,
-    shards: Sequence[ShardInfo],
-    files: Mapping[str, bytes],
-    counts: dict[str, int],
-) -> Manifest:
-    entries = tuple(
-        ShardEntry(path=s.name, images=s.images, size_bytes=s.size_bytes, sha256=s.sha256)
-        for s in shards
-    )
-    digests = {name: _sha256(data) for name, data in files.items()}
-    return Manifest(
-        version=version,
-        parent=content.parent.version if content.parent else None,
-        digest=content_digest(entries, digests, content.identities, given.models),
-        recipe=given.recipe.model_dump(mode="json"),
-        recipe_digest=given.recipe.digest(),
-        code_version=given.code_version,
-        models=given.models,
-        counts=counts,
-        shards=entries,
-        files=digests,
-        identities=content.identities,
-        retired=content.retired,
-        identity_lists=given.identity_lists,
-    )
-
-
-def _samples(storage: Storage, given: ReleaseInput, content: VersionContent) -> Iterator[Sample]:
-    """Samples in order of face id: image digests are random, so every shard mixes classes."""
-    by_face = {
-        row.face_id: (image, row)
-        for image, row in zip(given.images, content.rows, strict=True)
-        if row.identity is not None
-    }
-    for part in given.faces:
-        table = storage.read_columns(part.path(FACES), FaceRecord.SCHEMA.names)
-        shipped = [face_id in by_face for face_id in table.column("face_id").to_pylist()]
-        for face in from_table(FaceRecord, table.filter(pa.array(shipped))):
-            image, row = by_face[face.face_id]
-            yield sample_of(image, face, row, content.identities[row.identity or ""])
-
-
-def _card(
-    report: ReportData, given: ReleaseInput, content: VersionContent, shards: Sequence[ShardInfo]
-) -> CardData:
-    shipped = [
-        image
-        for image, row in zip(given.images, content.rows, strict=True)
-        if row.identity is not None
-    ]
-    decided = sum(row.decision != "pending" for row in content.candidates)
-    return CardData(
-        name=given.recipe.name,
-        version=int(report.version.rsplit("-v", 1)[1]),
-        images=len(shipped),
-        identities=len(content.identities),
-        shards=shards,
-        image_format=ImageFormat(given.recipe.shards.format),
-        sources=dict(Counter(image.source for image in shipped)),
-        licences=report.licences,
-        decisions=decided,
-        exclusions=report.exclusion.in_words() if report.exclusion else (),
-        limitations=list_unknowns(report),
-    )
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
