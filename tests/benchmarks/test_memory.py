@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 from benchmarks.memory import group_mb, peak_mb, reset_peak_mb
 
@@ -26,7 +27,7 @@ def test_the_peak_outlives_what_made_it_and_starts_again() -> None:
     assert reset_peak_mb() < before + 40
 
 
-def test_the_children_of_a_group_count() -> None:
+def test_the_children_of_a_group_count(wait_for: Callable[..., None]) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", CHILD_HOLDS],
         stdin=subprocess.PIPE,
@@ -39,4 +40,4 @@ def test_the_children_of_a_group_count() -> None:
         os.killpg(leader.pid, signal.SIGKILL)
 
     assert 70 < held < 200
-    assert group_mb(leader.pid) == 0.0
+    wait_for(lambda: group_mb(leader.pid) == 0.0, "the end of the whole group", 10)
