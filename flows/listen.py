@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cleaning.review.label_studio import connect
+from cleaning.review.label_studio_connection import TOKEN_VARIABLE
 from cleaning.stages.material import find_newest
 from cleaning.stages.review_folder import ReviewFolder
 from facedata.errors import ReviewError
@@ -93,7 +94,7 @@ class _Webhooks:
 
     def remove(self, say: Callable[[str], None]) -> None:
         """Remove what was set; a server that is down keeps them until the next listener starts."""
-        url, token = self.review.resolved.review.url, os.environ[review_server.TOKEN]
+        url, token = self.review.resolved.review.url, os.environ[TOKEN_VARIABLE]
         # One that does not wait for a server that is down: people want the command to end.
         server = connect(url, token, patience=_FAREWELL_SECONDS)
         try:

@@ -16,6 +16,7 @@ from cleaning.review.addresses import Addresses
 from cleaning.review.decisions import with_decisions
 from cleaning.review.gold import read_gold
 from cleaning.review.label_studio import connect
+from cleaning.review.label_studio_connection import TOKEN_VARIABLE
 from cleaning.stages.close import take_back
 from cleaning.stages.exchange import Exchange
 from cleaning.stages.exclusion import worth_asking
@@ -32,9 +33,6 @@ from facedata.storage import Storage
 from flows.clock import utc_now
 from flows.review_events import tell_completed, tell_opened
 from flows.review_record import Counts, count_waiting
-
-TOKEN = "LABEL_STUDIO_API_KEY"
-"""The environment variable with the server's token."""
 
 Say = Callable[[str], None]
 
@@ -77,11 +75,11 @@ def review_of(recipe: Recipe, resolved: Recipe, storage: Storage) -> Review:
             f"recipe {recipe.name}: key 'review.backend' is {options.backend!r}; this needs "
             "'label-studio' (with 'file', hand a filled-in pairs.csv to `winnow review --answers`)"
         )
-    token = os.environ.get(TOKEN, "")
+    token = os.environ.get(TOKEN_VARIABLE, "")
     if not token:
         raise RequestError(
-            f"environment variable {TOKEN} is not set; put the access token of your account on "
-            f"{options.url} there"
+            f"environment variable {TOKEN_VARIABLE} is not set; put the access token of your "
+            f"account on {options.url} there"
         )
     exchange = Exchange(
         folder=ReviewFolder(storage=storage, dataset=recipe.name),

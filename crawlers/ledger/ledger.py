@@ -115,11 +115,11 @@ class CrawlLedger(LedgerView):
             closing.callback(self._frontier.close)
             self._raw.close(is_whole=not self._has_failed)
 
-    def add_claims(self, claims: Iterable[Claim]) -> None:
+    def add_claims(self, claims: Iterable[Claim], list_number: int = 0) -> None:
         """Take up claims; those that are known already change nothing.
 
         New URLs become pending. A claim on a known URL has its answer at once, and on a page that
-        was read, what follows from it too.
+        was read, what follows from it too. ``list_number`` is 0 for claims of no list.
 
         Raises:
             StorageError: when the disk is full; claims before are kept.
@@ -127,7 +127,7 @@ class CrawlLedger(LedgerView):
         given = iter(claims)
         while chunk := list(islice(given, CHUNK)):
             with self._transaction():
-                self._intake.take(chunk)
+                self._intake.take(chunk, list_number)
 
     def add_list(self, claims: Iterable[Claim], digest: str) -> None:
         """Take up a whole list, as :meth:`add_claims`, in place of the one before.
@@ -143,10 +143,7 @@ class CrawlLedger(LedgerView):
         if self._fact(_LIST) == digest:
             return
         number = self._list_number + 1
-        given = iter(claims)
-        while chunk := list(islice(given, CHUNK)):
-            with self._transaction():
-                self._intake.take(chunk, number)
+        self.add_claims(claims, number)
         if number > 1:
             self._in_chunks(partial(self._intake.judge_chunk, list_number=number))
         self._put_facts({_LIST: digest, _LIST_NUMBER: str(number)})

@@ -56,18 +56,25 @@ class Outage:
 
     def unreachable(self, host: str, now: float) -> bool:
         """Note that a host could not be reached; say whether it is because of the network."""
-        known = self._known(now)
-        if not known or host in known or self._since is not None:
-            self._unreached[host] = None
-        if self._since is None:
-            needed = min(self._limits.hosts, len(known)) if known else self._limits.hosts
-            if len(self._unreached) < needed:
-                return False
-            self._since = now
+        if self._since is None and not self._begins(host, now):
+            return False
+        self._unreached[host] = None
         if now >= self._until:
             pauses = self._limits.pauses_s
             self._until = now + pauses[min(self._pauses, len(pauses) - 1)]
             self._pauses += 1
+        return True
+
+    def _begins(self, host: str, now: float) -> bool:
+        """Say whether an outage begins with one more host that cannot be reached."""
+        known = self._known(now)
+        if known and host not in known:
+            return False
+        self._unreached[host] = None
+        needed = min(self._limits.hosts, len(known)) if known else self._limits.hosts
+        if len(self._unreached) < needed:
+            return False
+        self._since = now
         return True
 
     def wait_s(self, now: float) -> float:

@@ -76,7 +76,7 @@ def plan_crawl(source: CrawlSource | UrlsSource) -> CrawlPlan:
             if not isinstance(site, UrlListSite):
                 start_url(site, rows_of(listed)[0], Path(source.identities))
         for key in sites.api_keys:
-            key.value(os.environ)
+            key.value(os.environ)  # What is missing is said before anybody is asked.
         return CrawlPlan(source=source, people=_facts(listed), listed=listed, sites=sites)
     known = None if source.identities is None else _read_list(source, source.identities)
     if known is None:
