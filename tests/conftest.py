@@ -119,11 +119,23 @@ class PrefectServer:
         except httpx.HTTPError:
             return False
 
+    def send(self, method: str, path: str, **request: Any) -> Any:
+        """Send a request to the API and return its answer, null for an empty one.
+
+        A server whose database is busy answers 503: it is asked again, as Prefect's client does.
+        """
+        end = time.monotonic() + 60
+        while True:
+            answer = httpx.request(method, f"{self.api}{path}", timeout=20, **request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > end:
+                break
+            time.sleep(0.5)
+        assert answer.is_success, answer.text[:500]
+        return answer.json() if answer.content else None
+
     def ask(self, path: str, **query: Any) -> Any:
         """POST a query to the API and return its answer."""
-        answer = httpx.post(f"{self.api}{path}", json=query, timeout=10)
-        answer.raise_for_status()
-        return answer.json()
+        return self.send("POST", path, json=query)
 
     def events(self, name: str, resource_id: str) -> list[dict[str, Any]]:
         """Events of one name about one resource, as the server has stored them."""

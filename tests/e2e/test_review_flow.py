@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -35,16 +34,16 @@ class Deployed:
 
     def deploy(self, name: str) -> None:
         self.server.run("deploy", "--name", name, "--prefect-file", str(self.file), cwd=ROOT)
-        self.ids[name] = self._ask("GET", f"deployments/name/{name}/{name}")["id"]
+        self.ids[name] = self.server.send("GET", f"/deployments/name/{name}/{name}")["id"]
 
     def start(self, name: str, **options: Any) -> str:
         """Ask for a run of a deployment; returns its id."""
-        path = f"deployments/{self.ids[name]}/create_flow_run"
-        return str(self._ask("POST", path, json=options)["id"])
+        path = f"/deployments/{self.ids[name]}/create_flow_run"
+        return str(self.server.send("POST", path, json=options)["id"])
 
     def set_state(self, run: str, state: str) -> None:
         body = {"state": {"type": state}, "force": state != "PENDING"}
-        answer = self._ask("POST", f"flow_runs/{run}/set_state", json=body)
+        answer = self.server.send("POST", f"/flow_runs/{run}/set_state", json=body)
         assert answer["status"] == "ACCEPT", answer
 
     def runs(self, name: str) -> dict[str, dict[str, Any]]:
@@ -55,12 +54,7 @@ class Deployed:
 
     def remove(self) -> None:
         for deployment in self.ids.values():
-            self._ask("DELETE", f"deployments/{deployment}")
-
-    def _ask(self, method: str, path: str, **request: Any) -> Any:
-        answer = httpx.request(method, f"{self.server.api}/{path}", timeout=20, **request)
-        assert answer.is_success, answer.text[:500]
-        return answer.json() if answer.content else None
+            self.server.send("DELETE", f"/deployments/{deployment}")
 
 
 @pytest.fixture

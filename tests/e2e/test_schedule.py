@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 ROOT = Path(__file__).parents[2]
 EVENT = "facedata.version.released"
 
@@ -17,16 +15,12 @@ def deploy(server: Any, recipe: Path, workspace: Path) -> dict[str, Any]:
     """Deploy ``build`` from ``prefect.yaml``, due every ten seconds as well as by its cron."""
     parameters = json.dumps({"recipe": str(recipe), "workspace": str(workspace)})
     server.run("deploy", "--name", "build", "--interval", "10", "--params", parameters, cwd=ROOT)
-    found: dict[str, Any] = httpx.get(
-        f"{server.api}/deployments/name/build/build", timeout=10
-    ).json()
+    found: dict[str, Any] = server.send("GET", "/deployments/name/build/build")
     return found
 
 
 def pause(server: Any, deployment: str) -> None:
-    httpx.patch(
-        f"{server.api}/deployments/{deployment}", json={"paused": True}, timeout=10
-    ).raise_for_status()
+    server.send("PATCH", f"/deployments/{deployment}", json={"paused": True})
 
 
 def test_a_scheduled_build_releases_a_version_and_says_so(

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import onnx
 import pytest
 import yaml
@@ -118,7 +117,7 @@ def test_a_second_version_is_trained_on_by_its_event(
         "options": {"detector": str(know_nothing), "processes": 2},
     }
     prefect_server.run("deploy", "--name", "train", "--params", json.dumps(parameters), cwd=ROOT)
-    deployed = httpx.get(f"{prefect_server.api}/deployments/name/train/train", timeout=10).json()
+    deployed = prefect_server.send("GET", "/deployments/name/train/train")
     try:
         shutil.move(tmp_path / "late", late)
         released = winnow("build", recipe, "-w", workspace, "--json").answer["release"]
@@ -143,7 +142,7 @@ def test_a_second_version_is_trained_on_by_its_event(
         )
         _check_run(ended(), worker, prefect_server)
     finally:
-        httpx.delete(f"{prefect_server.api}/deployments/{deployed['id']}", timeout=10)
+        prefect_server.send("DELETE", f"/deployments/{deployed['id']}")
     _check_files(workspace, run)
 
 
