@@ -55,6 +55,8 @@ class AugmentOptions(_Strict):
     """Probabilities of each change; see ``training.data.augment``."""
 
     flip: Probability = 0.5
+    misalign: Probability = 0.0
+    light: Probability = 0.0
     downscale: Probability = 0.0
     blur: Probability = 0.0
     jpeg: Probability = 0.0
