@@ -131,8 +131,8 @@ class MetricLossOptions(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimiserConfig(_Strict):
-    """For backbone and centres alike. ``clip_norm`` bounds the norm of both their gradients
-    together; null does not clip. ``momentum`` is for SGD, ``betas`` for AdamW."""
+    """For backbone and centres alike. ``clip_norm`` bounds the L2 norm of the backbone's gradient,
+    not that of the centres; null does not clip. ``momentum`` is for SGD, ``betas`` for AdamW."""
 
     name: Literal["sgd", "adamw"] = "sgd"
     learning_rate: Positive = 0.1

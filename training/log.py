@@ -23,9 +23,9 @@ OUTCOME = "outcome.json"
 class Progress:
     """One line of ``progress.jsonl``, written every ``logging.every`` steps and at the last.
 
-    ``loss`` is the mean since the line before, ``gradient_norm`` that of the last step before
-    clipping (null when nothing is clipped), ``images_per_second`` over all ranks, ``memory_mb`` the
-    most that rank 0 has used: of its GPU, or of the machine's memory.
+    ``loss`` is the mean since the line before, ``gradient_norm`` that of the backbone in the last
+    step, before clipping, ``images_per_second`` over all ranks, ``memory_mb`` the most that rank 0
+    has used: of its GPU, or of the machine's memory.
     """
 
     step: int
@@ -33,10 +33,23 @@ class Progress:
     epoch: float
     loss: float
     learning_rate: float
-    gradient_norm: float | None
+    gradient_norm: float
     images_per_second: float
     memory_mb: float
     eta_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What a step came to, scalars alike on all ranks: its loss, and the L2 norms, before any
+    clipping, of the gradients of the backbone and of the class centres."""
+
+    loss: torch.Tensor
+    backbone_norm: torch.Tensor
+    centres_norm: torch.Tensor
+
+
+_WATCHED = ("the loss", "the norm of the backbone's gradient", "the norm of the centres' gradient")
 
 
 class ProgressLog:
@@ -52,9 +65,7 @@ class ProgressLog:
         if self._writer is not None:
             for name in ("loss", "learning_rate", "gradient_norm", "images_per_second",
                          "memory_mb", "epoch"):  # fmt: skip
-                value = getattr(line, name)
-                if value is not None:
-                    self._writer.add_scalar(name, value, line.step)
+                self._writer.add_scalar(name, getattr(line, name), line.step)
             self._writer.flush()
 
     def close(self) -> None:
@@ -63,50 +74,59 @@ class ProgressLog:
             self._writer.close()
 
 
-class LossWatch:
-    """Checks every loss, one step late, so that a GPU need not be waited for."""
+class StepWatch:
+    """Checks what every step came to, one step late, so that a GPU need not be waited for.
+
+    A loss may be a number while its gradient is none: both are watched.
+    """
 
     def __init__(self) -> None:
         self._waiting: tuple[torch.Tensor, torch.cuda.Event | None, int, float] | None = None
         self._sum, self._count = 0.0, 0
+        self.gradient_norm = 0.0
+        """L2 norm of the backbone's gradient in the last step that was looked at."""
 
-    def add(self, loss: torch.Tensor, step: int, learning_rate: float) -> None:
-        """Look at the loss of the step before, and keep this one for later.
+    def add(self, result: StepResult, step: int, learning_rate: float) -> None:
+        """Look at the step before, and keep this one for later.
 
         Raises:
-            WorkError: when the loss of the step before is not finite.
+            WorkError: when a number of the step before is not finite.
         """
         self.settle()
-        on_cpu = loss.detach().to("cpu", non_blocking=True)
+        numbers = (result.loss, result.backbone_norm, result.centres_norm)
+        values = torch.stack([one.detach().float() for one in numbers])
+        on_cpu = values.to("cpu", non_blocking=True)
         event = None
-        if loss.is_cuda:
+        if values.is_cuda:
             event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record()
         self._waiting = (on_cpu, event, step, learning_rate)
 
     def settle(self) -> None:
-        """Look at the last loss.
+        """Look at the last step.
 
         Raises:
-            WorkError: when it is not finite.
+            WorkError: when a number of it is not finite.
         """
         if self._waiting is None:
             return
-        loss, event, step, learning_rate = self._waiting
+        values, event, step, learning_rate = self._waiting
         self._waiting = None
         if event is not None:
             event.synchronize()
-        value = loss.item()
-        if not math.isfinite(value):
-            raise WorkError(
-                f"step {step}: the loss is {value} at learning rate {learning_rate:.3g}; start "
-                "again from the last checkpoint with a lower optimiser.learning_rate, a longer "
-                "schedule.warmup_epochs or a lower optimiser.clip_norm"
-            )
-        self._sum += value
+        for name, value in zip(_WATCHED, values.tolist(), strict=True):
+            if not math.isfinite(value):
+                raise WorkError(
+                    f"step {step}: {name} is {value} at learning rate {learning_rate:.3g}; start "
+                    "again to go on from the last checkpoint; if it comes back, take a new output "
+                    "with checkpoint.initial and a lower optimiser.learning_rate, a longer "
+                    "schedule.warmup_epochs or a lower optimiser.clip_norm"
+                )
+        loss, self.gradient_norm, _ = values.tolist()
+        self._sum += loss
         self._count += 1
 
-    def mean(self) -> float:
+    def mean_loss(self) -> float:
         """The mean of the losses since it was last asked for."""
         self.settle()
         mean = self._sum / max(1, self._count)

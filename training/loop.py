@@ -18,8 +18,8 @@ from training.config import TrainingConfig
 from training.data.decode import network_input
 from training.data.loader import AnyBatch, Share, batches, next_or_error, on_device
 from training.data.mixing import key_of
-from training.log import LossWatch, Pace, Progress, ProgressLog, memory_mb
-from training.optimise import clip_gradients, learning_rate, set_learning_rate
+from training.log import Pace, Progress, ProgressLog, StepResult, StepWatch, memory_mb
+from training.optimise import clip_gradient, learning_rate, set_learning_rate
 from training.prepare import BuildBackbone, Prepared, prepare
 from training.world import World
 
@@ -66,8 +66,8 @@ def train(config: TrainingConfig, world: World, build: BuildBackbone) -> Ended:
 
     Raises:
         RequestError: when the request cannot be carried out.
-        WorkError: when the loss is not finite, a shard or a checkpoint fails; checkpoints that
-            were written before stay good.
+        WorkError: when a loss or a gradient is not finite, a shard or a checkpoint fails;
+            checkpoints that were written before stay good.
     """
     stop = StopRequest()
     with stop.listening():
@@ -85,10 +85,9 @@ class _Run:
         self._steps = prepared.schedule.steps
         self._saved = prepared.first_step
         self._checkpoint: Path | None = None
-        self._losses = LossWatch()
+        self._watch = StepWatch()
         self._pace = Pace(prepared.first_step)
         self._log = world.together(self._open_log)
-        self._gradient_norm: torch.Tensor | None = None
 
     def to_the_end(self, stop: StopRequest) -> Ended:
         """Take the remaining steps, or those until a stop is requested on any rank."""
@@ -114,15 +113,15 @@ class _Run:
     def _take(self, step: int, batch: AnyBatch) -> None:
         """One step, and what is due after it."""
         rate = learning_rate(step, self._prepared.schedule)
-        self._losses.add(self._step(step, batch, rate), step, rate)
+        self._watch.add(self._step(step, batch, rate), step, rate)
         done = step + 1
         if done % self._config.logging.every == 0 or done == self._steps:
             self._report(done, rate)
         if done % self._config.checkpoint.every == 0:
             self._save(done)
 
-    def _step(self, step: int, batch: AnyBatch, rate: float) -> torch.Tensor:
-        """Train on a batch; returns its loss, a scalar."""
+    def _step(self, step: int, batch: AnyBatch, rate: float) -> StepResult:
+        """Train on a batch."""
         device, learned = self._world.device, self._prepared.learned
         # Chance is a function of seed, step and rank, so that a resumed run draws the same.
         torch.manual_seed(key_of(self._config.seed, step, self._world.rank))
@@ -133,22 +132,22 @@ class _Run:
             loss = self._prepared.loss(self._prepared.network(images), moved.labels)
         learned.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        if self._config.optimiser.clip_norm is not None:
-            self._gradient_norm = clip_gradients(
-                learned.backbone.parameters(),
-                self._prepared.loss,
-                self._config.optimiser.clip_norm,
-            )
+        result = StepResult(
+            loss=loss,
+            backbone_norm=clip_gradient(
+                learned.backbone.parameters(), self._config.optimiser.clip_norm
+            ),
+            centres_norm=self._prepared.loss.gradient_norm(),
+        )
         set_learning_rate(learned.optimiser, rate)
         learned.optimiser.step()
         self._prepared.loss.step(rate)
-        return loss
+        return result
 
     def _report(self, done: int, rate: float) -> None:
-        loss = self._losses.mean()
+        loss = self._watch.mean_loss()
         if self._log is None:
             return
-        norm = self._gradient_norm
         self._log.add(
             Progress(
                 step=done,
@@ -156,7 +155,7 @@ class _Run:
                 epoch=done * self._config.global_batch / self._prepared.dataset.order.samples,
                 loss=loss,
                 learning_rate=rate,
-                gradient_norm=None if norm is None else float(norm),
+                gradient_norm=self._watch.gradient_norm,
                 images_per_second=self._pace.since_last(done, self._config.global_batch),
                 memory_mb=memory_mb(self._world.device),
                 eta_s=self._pace.left(done, self._steps),
@@ -164,8 +163,8 @@ class _Run:
         )
 
     def _save(self, done: int) -> None:
-        """Write a checkpoint, unless there is one of this step; never one after a bad loss."""
-        self._losses.settle()
+        """Write a checkpoint, unless there is one of this step; never one after a bad step."""
+        self._watch.settle()
         if done == self._saved:
             return
         described = self._prepared.training_set

@@ -1,4 +1,4 @@
-"""The learning rate of every step, the backbone's optimiser, and clipping over all gradients."""
+"""The learning rate of every step, the backbone's optimiser, and the clipping of its gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from training.config import OptimiserConfig
-from training.metric_losses import LossLayer
 
 _SMALL = 1e-6
 
@@ -49,10 +48,8 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def clip_gradients(
-    parameters: Iterable[nn.Parameter], layer: LossLayer, most: float
-) -> torch.Tensor:
-    """Scale the gradients of backbone and class layer down to a joint norm of at most ``most``.
+def clip_gradient(parameters: Iterable[nn.Parameter], most: float | None) -> torch.Tensor:
+    """Scale the gradient of a backbone down to an L2 norm of at most ``most``; None measures only.
 
     Pascanu et al., "On the difficulty of training recurrent neural networks", ICML 2013.
 
@@ -60,13 +57,12 @@ def clip_gradients(
         The norm before, a scalar.
     """
     gradients = [one.grad for one in parameters if one.grad is not None]
-    backbone = torch.nn.utils.get_total_norm(gradients)
-    total = torch.hypot(backbone, layer.gradient_norm())
-    factor = torch.clamp(most / (total + _SMALL), max=1.0)
-    for gradient in gradients:
-        gradient.mul_(factor)
-    layer.scale_gradients(factor)
-    return total
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if most is not None:
+        factor = torch.clamp(most / (norm + _SMALL), max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor)
+    return norm
 
 
 def _sgd(parameters: list[nn.Parameter], config: OptimiserConfig) -> torch.optim.Optimizer:

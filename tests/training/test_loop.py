@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import socket
@@ -302,6 +303,54 @@ def test_a_loss_that_is_no_number_stops_the_run(config: TrainingConfig) -> None:
 
     assert outcome(config)["message"].startswith("step 9: the loss is nan at learning rate 0.0")
     assert [path.name for path in finished(Path(config.output))] == ["step-000000005"]
+
+
+class Overflowing(torch.autograd.Function):
+    """What goes through is unchanged; its gradient is beyond all numbers."""
+
+    @staticmethod
+    def forward(_ctx: Any, embeddings: torch.Tensor) -> torch.Tensor:
+        return embeddings.view_as(embeddings)
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * torch.inf
+
+
+class Overflows(nn.Module):
+    """A net whose gradient, not its loss, is no number in one step."""
+
+    def __init__(self, net: TinyNet, at_call: int) -> None:
+        super().__init__()
+        self.layers, self._net, self._at_call, self._calls = net.layers, [net], at_call, 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self._calls += 1
+        embeddings = self._net[0](images)
+        return Overflowing.apply(embeddings) if self._calls == self._at_call else embeddings
+
+
+@pytest.mark.parametrize("clip_norm", [5.0, None])
+@pytest.mark.parametrize("step", [8, 9])
+def test_a_gradient_that_is_no_number_leaves_the_checkpoint_good(
+    config: TrainingConfig, tmp_path: Path, clip_norm: float | None, step: int
+) -> None:
+    """Step 9 is the last one before a checkpoint would be written."""
+    config = replace(
+        config,
+        optimiser=replace(config.optimiser, clip_norm=clip_norm),
+        checkpoint=CheckpointConfig(every=5, keep=1),
+    )
+    whole = at(config, tmp_path / "whole")
+    assert run(whole, build) == 0
+
+    assert run(config, lambda model: Overflows(build(model), step + 1)) == 1
+
+    message = outcome(config)["message"]
+    assert re.match(rf"step {step}: the norm of the backbone's gradient is (nan|inf) at ", message)
+    assert [path.name for path in finished(Path(config.output))] == ["step-000000005"]
+    assert run(config, build) == 0
+    assert_same(final(config), final(whole))
 
 
 def test_a_shard_that_fails_stops_the_run_and_it_goes_on_later(
