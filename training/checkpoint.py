@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.state_dict_saver import save as write_together
@@ -27,6 +28,7 @@ from facedata.storage import Storage
 from training.metric_losses import MetricLoss
 from training.partial_fc import PartialFC
 from training.sharded_rows import RowSavePlanner, RowShard
+from training.world import World
 
 MARKER = "state.json"
 _FOLDER = re.compile(r"step-(\d{9,})\Z")
@@ -62,10 +64,8 @@ class Learned:
     metric_losses: tuple[MetricLoss, ...] = ()
 
 
-def save(
-    output: Path, state: RunState, learned: Learned, group: distributed.ProcessGroup | None
-) -> Path:
-    """Write a checkpoint; all ranks of ``group`` together, or one process without a group.
+def save(output: Path, state: RunState, learned: Learned, world: World) -> Path:
+    """Write a checkpoint; all ranks together, and what fails on one is raised on all.
 
     Raises:
         StorageError: when it cannot be written; earlier ones are untouched.
@@ -78,29 +78,18 @@ def save(
         **plain,
         **metric_tensors(learned.metric_losses),
     }
-    first = group is None or distributed.get_rank(group) == 0
-    try:
-        if first:
-            _remove(folder)
-            folder.mkdir(parents=True)
-        _wait(group)
+    world.from_first(lambda: _make_anew(folder))
+    with _written(folder):
         write_together(
             tensors,
             storage_writer=FileSystemWriter(folder, sync_files=True),
             planner=RowSavePlanner(sharded),
-            process_group=group,
-            no_dist=group is None,
+            process_group=world.control,
+            no_dist=world.control is None,
         )
-    except (OSError, CheckpointException) as error:
-        reason = " ".join(str(error).split())
-        raise StorageError(
-            f"checkpoint {folder}: cannot be written ({reason:.300}); free space on the disk and "
-            "start again to resume from the one before"
-        ) from error
-    if first:
-        marker = json.dumps(asdict(state), sort_keys=True, indent=1) + "\n"
-        Storage(output).write(f"checkpoints/{folder.name}/{MARKER}", marker.encode())
-    _wait(group)
+    marker = json.dumps(asdict(state), sort_keys=True, indent=1) + "\n"
+    relative = f"checkpoints/{folder.name}/{MARKER}"
+    world.from_first(lambda: Storage(output).write(relative, marker.encode()))
     return folder
 
 
@@ -115,11 +104,22 @@ def finished(output: Path) -> list[Path]:
 
 
 def prune(output: Path, keep: int) -> None:
-    """Remove all but the last ``keep`` whole checkpoints, and unfinished ones before the last."""
+    """Remove all but the last ``keep`` whole checkpoints, and unfinished ones before the last.
+
+    Raises:
+        StorageError: when one cannot be removed.
+    """
     kept = finished(output)[-keep:]
     for path in sorted((output / "checkpoints").glob("step-*")):
-        if path not in kept and kept and path.name < kept[-1].name:
+        if path in kept or not kept or path.name > kept[-1].name:
+            continue
+        try:
             _remove(path)
+        except OSError as error:
+            raise StorageError(
+                f"checkpoint {path}: cannot be removed ({error.strerror}); make it writable and "
+                "start again to resume"
+            ) from error
 
 
 def read_state(folder: Path) -> RunState:
@@ -167,6 +167,25 @@ def metric_tensors(losses: Sequence[MetricLoss]) -> dict[str, torch.Tensor]:
     }
 
 
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Say which checkpoint it is that cannot be written."""
+    try:
+        yield
+    except (OSError, CheckpointException) as error:
+        reason = " ".join(str(error).split())
+        raise StorageError(
+            f"checkpoint {folder}: cannot be written ({reason:.300}); free space on the disk and "
+            "start again to resume from the one before"
+        ) from error
+
+
+def _make_anew(folder: Path) -> None:
+    with _written(folder):
+        _remove(folder)
+        folder.mkdir(parents=True)
+
+
 def _remove(folder: Path) -> None:
     # Without its marker, a checkpoint that is half removed does not count.
     (folder / MARKER).unlink(missing_ok=True)
@@ -186,8 +205,3 @@ def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tens
 
 def _prefixed(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {prefix + name: tensor for name, tensor in tensors.items()}
-
-
-def _wait(group: distributed.ProcessGroup | None) -> None:
-    if group is not None:
-        distributed.barrier(group)

@@ -176,10 +176,9 @@ class _Run:
             world_size=self._world.size,
             config=plain(self._config),
         )
-        self._checkpoint = save(self._output, state, self._prepared.learned, self._world.control)
+        self._checkpoint = save(self._output, state, self._prepared.learned, self._world)
         self._saved = done
-        if self._world.rank == 0:
-            prune(self._output, self._config.checkpoint.keep)
+        self._world.from_first(lambda: prune(self._output, self._config.checkpoint.keep))
 
     def _batches(self) -> Generator[AnyBatch, None, None]:
         first = self._prepared.first_step

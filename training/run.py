@@ -68,13 +68,12 @@ def run(config: TrainingConfig, build: BuildBackbone) -> int:
         with joined_world(config.device) as world:
             world.from_first(lambda: _clean_start(config))
             started = True
-            ended = _train(config, world, build)
+            return _close(output, _train(config, world, build), first=world.rank == 0)
     except WinnowError as error:
         # An error is mostly every rank's: the first to tell it is enough.
         if not started or not (output / OUTCOME).exists():
             _tell_failure(output, error)
         return error.exit_code
-    return _close(output, ended, first=world.rank == 0)
 
 
 def _train(config: TrainingConfig, world: World, build: BuildBackbone) -> Ended:

@@ -22,9 +22,11 @@ from training.centres import CentreOptimiser
 from training.checkpoint import MARKER, Learned, RunState, finished, prune, read_state, save
 from training.partial_fc import PartialFC, PartialFCConfig
 from training.restore import load, read_backbone
+from training.world import World
 
 CLASSES, SIZE = 11, 8
 ALL = np.arange(CLASSES)
+ALONE = World(rank=0, size=1, device=torch.device("cpu"), control=None)
 
 
 def state_of(step: int) -> RunState:
@@ -112,10 +114,19 @@ def _rank(
     distributed.destroy_process_group()
 
 
+def everybody() -> World:
+    return World(
+        rank=distributed.get_rank(),
+        size=distributed.get_world_size(),
+        device=torch.device("cpu"),
+        control=distributed.group.WORLD,
+    )
+
+
 def write_on_ranks(folder: Path, optimiser: str) -> dict[str, torch.Tensor]:
     learned = make(optimiser)
     train(learned, 3)
-    save(folder, state_of(3), learned, distributed.group.WORLD)
+    save(folder, state_of(3), learned, everybody())
     return everything(learned)
 
 
@@ -151,7 +162,7 @@ def test_a_resumed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     train(whole, 6)
     half = make(sample_rate=0.5)
     train(half, 3)
-    save(tmp_path, state_of(3), half, None)
+    save(tmp_path, state_of(3), half, ALONE)
 
     again = make(sample_rate=0.5, seed=0)
     load(finished(tmp_path)[-1], again, ALL)
@@ -161,7 +172,7 @@ def test_a_resumed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_the_marker_says_where_the_run_is(tmp_path: Path) -> None:
-    folder = save(tmp_path, state_of(7), make(), None)
+    folder = save(tmp_path, state_of(7), make(), ALONE)
 
     assert folder.name == "step-000000007"
     assert read_state(folder) == state_of(7)
@@ -169,7 +180,7 @@ def test_the_marker_says_where_the_run_is(tmp_path: Path) -> None:
 
 def test_a_checkpoint_without_its_marker_does_not_count(tmp_path: Path) -> None:
     learned = make()
-    folders = [save(tmp_path, state_of(step), learned, None) for step in (1, 2)]
+    folders = [save(tmp_path, state_of(step), learned, ALONE) for step in (1, 2)]
 
     (folders[1] / MARKER).unlink()
 
@@ -178,7 +189,7 @@ def test_a_checkpoint_without_its_marker_does_not_count(tmp_path: Path) -> None:
 
 def test_the_last_ones_are_kept(tmp_path: Path) -> None:
     learned = make()
-    folders = [save(tmp_path, state_of(step), learned, None) for step in (1, 2, 3, 4)]
+    folders = [save(tmp_path, state_of(step), learned, ALONE) for step in (1, 2, 3, 4)]
     (folders[0] / MARKER).unlink()
 
     prune(tmp_path, keep=2)
@@ -189,7 +200,7 @@ def test_the_last_ones_are_kept(tmp_path: Path) -> None:
 def test_rows_go_where_their_identity_is(tmp_path: Path) -> None:
     earlier = make()
     train(earlier, 4)
-    save(tmp_path, state_of(4), earlier, None)
+    save(tmp_path, state_of(4), earlier, ALONE)
     sources = np.array([10, -1, 0, 3, 3, -1, 7, 8, 9, 1, 2, 4, -1])
     later = make(seed=5, classes=len(sources))
     fresh = everything(later)
@@ -208,7 +219,7 @@ def test_small_windows_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("training.restore._WINDOW_NUMBERS", 4 * SIZE)
     written = make()
     train(written, 2)
-    save(tmp_path, state_of(2), written, None)
+    save(tmp_path, state_of(2), written, ALONE)
 
     read = make(seed=4)
     load(finished(tmp_path)[-1], read, ALL)
@@ -219,7 +230,7 @@ def test_small_windows_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_bfloat16_centres_are_kept_bit_for_bit(tmp_path: Path) -> None:
     written = make(centre_dtype="bfloat16")
     train(written, 2)
-    save(tmp_path, state_of(2), written, None)
+    save(tmp_path, state_of(2), written, ALONE)
 
     read = make(centre_dtype="bfloat16", seed=4)
     load(finished(tmp_path)[-1], read, ALL)
@@ -230,13 +241,13 @@ def test_bfloat16_centres_are_kept_bit_for_bit(tmp_path: Path) -> None:
 def test_the_backbone_is_read_alone(tmp_path: Path) -> None:
     written = make()
     train(written, 1)
-    folder = save(tmp_path, state_of(1), written, None)
+    folder = save(tmp_path, state_of(1), written, ALONE)
 
     assert_same(read_backbone(folder), dict(written.backbone.state_dict()))
 
 
 def test_another_backbone_is_refused(tmp_path: Path) -> None:
-    folder = save(tmp_path, state_of(1), make(), None)
+    folder = save(tmp_path, state_of(1), make(), ALONE)
     other = make()
     other.backbone.append(nn.Linear(2, 2))
 
@@ -245,14 +256,14 @@ def test_another_backbone_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_size_of_centres_is_refused(tmp_path: Path) -> None:
-    folder = save(tmp_path, state_of(1), make(), None)
+    folder = save(tmp_path, state_of(1), make(), ALONE)
 
     with pytest.raises(RequestError, match=r"rows of \(1, 8\), this run of \(3, 8\)"):
         load(folder, make(sub_centres=3), ALL)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    folder = save(tmp_path, state_of(1), make(), None)
+    folder = save(tmp_path, state_of(1), make(), ALONE)
     for path in folder.glob("*.distcp"):
         path.unlink()
 
@@ -264,7 +275,33 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("in the way")
 
     with pytest.raises(StorageError, match="step-000000001: cannot be written"):
-        save(tmp_path, state_of(1), make(), None)
+        save(tmp_path, state_of(1), make(), ALONE)
+
+
+def fail_on_ranks(folder: Path) -> str:
+    try:
+        save(folder, state_of(1), make(), everybody())
+    except StorageError as error:
+        return str(error)
+    return "written"
+
+
+def test_no_rank_waits_when_the_first_cannot_write(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("in the way")
+
+    said = on_ranks(2, fail_on_ranks, tmp_path)
+
+    assert said[0] == said[1]
+    assert "step-000000001: cannot be written" in said[0]
+
+
+def test_a_checkpoint_that_cannot_be_removed_is_named(tmp_path: Path) -> None:
+    folders = [save(tmp_path, state_of(step), make(), ALONE) for step in (1, 2)]
+    (folders[0] / MARKER).unlink()
+    (folders[0] / MARKER).mkdir()
+
+    with pytest.raises(StorageError, match=r"step-000000001: cannot be removed \("):
+        prune(tmp_path, keep=1)
 
 
 WRITER = """
@@ -274,15 +311,17 @@ sys.path.insert(0, sys.argv[2])
 from torch import nn
 from training.checkpoint import Learned, RunState, save
 from training.partial_fc import PartialFC, PartialFCConfig
+from training.world import World
 torch.set_num_threads(1)
 layer = PartialFC(PartialFCConfig(classes=20000, embedding_size=128))
 backbone = nn.Linear(2, 2)
 learned = Learned(backbone=backbone, optimiser=torch.optim.SGD(backbone.parameters()),
                   class_layer=layer)
+alone = World(rank=0, size=1, device=torch.device("cpu"), control=None)
 for step in range(1, 1000):
     backbone.weight.data.fill_(step)
     save(Path(sys.argv[1]), RunState(step=step, version="v", digest="d",
-         classes=20000, world_size=1, config={}), learned, None)
+         classes=20000, world_size=1, config={}), learned, alone)
 """
 
 

@@ -79,6 +79,34 @@ def test_torchrun_restarts_a_killed_rank_and_stops_when_told(config: Path, tmp_p
     assert read_state(finished(output)[-1]).step == 20
 
 
+LEAVING = """
+import os, time, torch
+from torch import distributed
+from training import world
+# gloo in NCCL's place: the one thing asked of it is a destroy_process_group that waits for ever.
+world._device = lambda name, rank: torch.device("cuda", rank)
+world._join = lambda device: distributed.init_process_group(
+    "gloo", store=world._store(), rank=0, world_size=1)
+distributed.destroy_process_group = lambda: time.sleep(600)
+with world.joined_world("cuda"):
+    print("begun")
+    raise RuntimeError("the other rank is gone")
+"""
+
+
+def test_after_an_error_on_gpus_a_process_does_not_wait_to_leave(tmp_path: Path) -> None:
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING], cwd=tmp_path, env=os.environ | alone
+        | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stdout == "begun\n"
+    assert "RuntimeError: the other rank is gone" in done.stderr
+
+
 def test_a_bad_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("name: a")
