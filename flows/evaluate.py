@@ -13,7 +13,7 @@ from cleaning.faces.pack import find_pack
 from facedata.models import model_folder, read_current
 from facedata.storage import Storage
 from flows.all_pairs import Compared, compare_all
-from flows.evaluation_set import EvaluationSet, Sight, open_set
+from flows.evaluation_set import EvaluationSet, Sight, open_sets
 from flows.identify import Identified, identify
 from flows.job import pack_location
 from training.evaluate.operating_point import OperatingPoint
@@ -130,7 +130,7 @@ def evaluate(model: str, options: EvaluateOptions) -> Answer:
     Raises:
         RequestError: a set, a photo or the model is missing or not usable.
     """
-    sets = [open_set(path, options.photos) for path in options.sets]
+    sets = open_sets(options.sets, options.photos)
     workspace = None if options.workspace is None else Storage(options.workspace)
     with ExitStack() as stack:
         cache = workspace or Storage(stack.enter_context(tempfile.TemporaryDirectory()))

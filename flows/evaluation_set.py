@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -35,15 +35,14 @@ _PHOTOS_AT_ONCE = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSet:
-    """``path`` is a ``.bin`` file, or a CSV of pairs whose images lie below ``photos``."""
+    """``path`` is a ``.bin`` file, or a CSV of pairs whose images lie below ``photos``.
+
+    ``name`` is what reports call it, and no other set beside it.
+    """
 
     path: Path
     photos: Path | None
-
-    @property
-    def name(self) -> str:
-        """The file's name without its ending."""
-        return self.path.stem
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +154,33 @@ class Sight:
         )
 
 
+def open_sets(paths: Sequence[Path], photos: Path | None = None) -> tuple[EvaluationSet, ...]:
+    """Evaluation sets by their files, each with a name of its own.
+
+    Raises:
+        RequestError: one is named twice, or ``open_set`` refuses it.
+    """
+    sets = [open_set(path, photos) for path in paths]
+    files = [path.resolve() for path in paths]
+    twice = next((file for index, file in enumerate(files) if file in files[:index]), None)
+    if twice is not None:
+        raise RequestError(f"evaluation set {twice}: named twice; name it once")
+    # A link keeps its own name: it may point to a file that is named after its content.
+    names = distinct_names([path.parent.resolve() / path.name for path in paths])
+    return tuple(replace(one, name=name) for one, name in zip(sets, names, strict=True))
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """The names of distinct files without endings, or with so many of their folders as tell them
+    apart."""
+    names = [path.stem for path in paths]
+    parts = 0
+    while len(set(names)) < len(names):
+        parts += 1
+        names = [str(Path(*path.parts[-parts:])) for path in paths]
+    return names
+
+
 def open_set(path: Path, photos: Path | None = None) -> EvaluationSet:
     """An evaluation set by its file; photos lie beside a CSV unless ``photos`` says where.
 
@@ -166,11 +192,11 @@ def open_set(path: Path, photos: Path | None = None) -> EvaluationSet:
     if not path.is_file():
         raise RequestError(f"evaluation set {path}: no such file; check the path")
     if path.suffix == ".bin":
-        return EvaluationSet(path=path, photos=None)
+        return EvaluationSet(path=path, photos=None, name=path.stem)
     folder = photos or path.parent
     if not folder.is_dir():
         raise RequestError(f"photos {folder}: no such folder; give the one that {path} starts from")
-    return EvaluationSet(path=path, photos=folder)
+    return EvaluationSet(path=path, photos=folder, name=path.stem)
 
 
 def _main_faces(faces: Sequence[FaceRecord]) -> list[FaceRecord]:

@@ -15,7 +15,7 @@ from facedata.errors import ModelError, RecipeError, RequestError, WorkspaceErro
 from facedata.models import WEIGHTS
 from facedata.storage import Storage
 from facedata.versions import Manifest, list_versions, manifest_path, read_manifest
-from flows.evaluation_set import EvaluationSet, open_set
+from flows.evaluation_set import EvaluationSet, open_sets
 from flows.fleet import Fleet, choose_fleet
 from flows.job import pack_location
 from flows.launch import last_checkpoint
@@ -103,7 +103,7 @@ def open_training(
         home=home,
         base=base,
         base_name=base_name,
-        sets=tuple(open_set(Path(path)) for path in config.evaluation.sets),
+        sets=_sets(config),
         fleet=choose_fleet(config.device, options.processes, options.nodes, options.rendezvous),
         join=options.join,
     )
@@ -129,8 +129,7 @@ def check_recipe(recipe: str) -> None:
     """
     check_torch()
     config = read_training_recipe(recipe, Target(workspace="-", version="-", output="-"))
-    for path in config.evaluation.sets:
-        open_set(Path(path))
+    _sets(config)
 
 
 def check_event(version: str, workspace: str, manifest: str) -> None:
@@ -193,6 +192,10 @@ def _resolved(config: TrainingConfig, path: Path) -> TrainingConfig:
     if model.weights is not None:
         model = replace(model, weights=str(folder / model.weights))
     return replace(config, data=data, model=model, checkpoint=checkpoint, evaluation=evaluation)
+
+
+def _sets(config: TrainingConfig) -> tuple[EvaluationSet, ...]:
+    return open_sets([Path(path) for path in config.evaluation.sets])
 
 
 def _start_from(config: TrainingConfig, home: Storage, initial: str | None) -> TrainingConfig:

@@ -15,6 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from demo.web import plan_web
 from demo.web_files import write_web
@@ -23,7 +25,7 @@ from facedata.storage import Storage
 from facedata.versions import Manifest
 from flows.all_pairs import compare_all
 from flows.evaluate import EvaluateOptions, evaluate, evaluate_sets, find_model
-from flows.evaluation_set import EvaluationSet, Sight, open_set
+from flows.evaluation_set import Sight, distinct_names, open_set
 from flows.held_out import check_held_out, version_faces
 from flows.identify import identify
 from training.evaluate.verification_bin import write_bin
@@ -216,9 +218,36 @@ def test_a_set_that_is_none_is_one_line(held: Path, file: str, says: str) -> Non
     assert str(raised.value) == f"evaluation set {held / file}: {says}"
 
 
+def test_two_sets_with_one_file_name_are_two_sets(held: Path, workspace: Path) -> None:
+    other = held.parent / "other"
+    other.mkdir()
+    (other / "pairs.csv").write_bytes((held / "pairs.csv").read_bytes())
+    sets = (held / "pairs.csv", other / "pairs.csv")
+    asked = EvaluateOptions(sets=sets, photos=held, workspace=str(workspace))
+
+    result = evaluate("demo", asked)
+
+    assert [one["name"] for one in result["sets"]] == ["site/pairs.csv", "other/pairs.csv"]
+    with pytest.raises(RequestError, match=r"other/pairs\.csv: named twice; name it once"):
+        evaluate(
+            "demo", replace(asked, sets=(other / "pairs.csv", other / ".." / "other/pairs.csv"))
+        )
+
+
+@given(st.sets(st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map("/".join)))
+def test_sets_have_names_that_tell_them_apart(folders: set[str]) -> None:
+    paths = [Path("/", folder, file) for folder in sorted(folders) for file in ("a.csv", "a.bin")]
+
+    names = distinct_names(paths)
+
+    assert len(set(names)) == len(paths)
+    assert all(name in str(path) for path, name in zip(paths, names, strict=True))
+    assert distinct_names([Path("/x/lfw.bin"), Path("/x/mine.csv")]) == ["lfw", "mine"]
+
+
 def test_a_missing_photo_is_named(workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("image_a,image_b,same\nno.jpg,one.jpg,1\n")
-    chosen = EvaluationSet(path=tmp_path / "pairs.csv", photos=tmp_path)
+    chosen = open_set(tmp_path / "pairs.csv")
 
     with pytest.raises(RequestError, match=r"no.jpg: cannot be read .*; pairs are never left out"):
         Sight(PACK, Storage(workspace)).look(chosen)
