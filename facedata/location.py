@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import fsspec
 
 from facedata.errors import StorageError
+from facedata.transport import connection_errors, one_line
 
 _RANGED = re.compile(r"range:(?P<ranges>\d+\+\d+(?:,\d+\+\d+)*):(?P<file>.+)", re.DOTALL)
 
@@ -67,13 +69,19 @@ def file_location(path: Path) -> str:
     return text
 
 
-def open_file(file: str) -> Any:
-    """A context manager that gives the file's stream for reading, seekable.
+@contextmanager
+def open_file(file: str) -> Iterator[BinaryIO]:
+    """The file's stream for reading, seekable.
 
     Raises:
-        OSError: as the file system does.
+        OSError: as the file system does, also when a connection fails.
     """
-    return fsspec.open(file, "rb") if is_remote(file) else path_of(file).open("rb")
+    if not is_remote(file):
+        with path_of(file).open("rb") as stream:
+            yield stream
+        return
+    with connection_errors(), fsspec.open(file, "rb") as stream:
+        yield stream
 
 
 def read_bytes(location: str) -> bytes:
@@ -102,7 +110,7 @@ def read_location(location: str) -> bytes:
         return read_bytes(location)
     except OSError as error:
         raise StorageError(
-            f"image {location}: cannot be read ({error.strerror or error}); "
+            f"image {location}: cannot be read ({error.strerror or one_line(error)}); "
             "put it back, or run again to list the source anew"
         ) from error
 
@@ -114,10 +122,11 @@ def _read_range(stream: BinaryIO, part: ByteRange) -> bytes:
 
 def _fetch_ranges(url: str, ranges: Sequence[ByteRange]) -> bytes:
     fs, path = fsspec.core.url_to_fs(url)
-    return b"".join(
-        _whole(fs.cat_file(path, start=part.offset, end=part.offset + part.length), part)
-        for part in ranges
-    )
+    with connection_errors():
+        return b"".join(
+            _whole(fs.cat_file(path, start=part.offset, end=part.offset + part.length), part)
+            for part in ranges
+        )
 
 
 def _whole(data: bytes, part: ByteRange) -> bytes:

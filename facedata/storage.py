@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -23,9 +22,11 @@ import pyarrow.parquet as pq
 from facedata.errors import IntegrityError, StorageError, WorkspaceError
 from facedata.local_files import is_abandoned, open_whole
 from facedata.records import R, from_parquet, read_parquet, to_parquet
+from facedata.transport import connection_errors, credential_errors, one_line
 
 TEMPORARY = "tmp"
 """Folder below a local root where files are written before they are whole."""
+_PIECE = 1 << 24
 
 
 class Storage:
@@ -88,9 +89,15 @@ class Storage:
             ) from error
 
     def exists(self, relative: str) -> bool:
-        """Whether a file or folder is there."""
+        """Whether a file or folder is there.
+
+        Raises:
+            StorageError: when that cannot be found out.
+        """
+        # Over HTTP fsspec would take a server that fails for one without the file.
+        options = {"strict": True} if "http" in _protocols(self._fs) else {}
         with self._errors("look up", relative):
-            return bool(self._fs.exists(self.path(relative)))
+            return bool(self._fs.exists(self.path(relative), **options))
 
     def read(self, relative: str) -> bytes:
         """The bytes of a file.
@@ -101,6 +108,22 @@ class Storage:
         with self._errors("read", relative):
             data: bytes = self._fs.cat_file(self.path(relative))
             return data
+
+    def chunks(self, relative: str, size: int) -> Iterator[bytes]:
+        """The first ``size`` bytes of a large file, in pieces; fewer where it ends before.
+
+        Raises:
+            StorageError: when it is missing or cannot be read.
+        """
+        full = self.path(relative)
+        for start in range(0, size, _PIECE):
+            stop = min(start + _PIECE, size)
+            with self._errors("read", relative):
+                piece: bytes = self._fs.cat_file(full, start=start, end=stop)
+            if len(piece) > stop - start:  # a server without ranges has sent the whole file
+                yield piece[start:size]
+                return
+            yield piece
 
     def write(self, relative: str, data: bytes) -> None:
         """Write a file whole or not at all, replacing what was there.
@@ -230,10 +253,16 @@ class Storage:
     @contextmanager
     def _errors(self, verb: str, relative: str) -> Iterator[None]:
         try:
-            yield
+            with connection_errors(), self._credentials(verb, relative):
+                yield
         except OSError as error:
             raise _translated(error, verb, self.url(relative)) from error
-        except _no_credentials() as error:
+
+    @contextmanager
+    def _credentials(self, verb: str, relative: str) -> Iterator[None]:
+        try:
+            yield
+        except credential_errors() as error:
             raise WorkspaceError(
                 f"cannot {verb} {self.url(relative)}: no credentials for the store; set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
@@ -248,13 +277,9 @@ def _translated(error: OSError, verb: str, where: str) -> WorkspaceError | Stora
         return WorkspaceError(
             f"cannot {verb} {where}: {error.strerror}; choose a workspace you may write to"
         )
-    return StorageError(f"cannot {verb} {where}: {error.strerror or error}")
-
-
-def _no_credentials() -> tuple[type[Exception], ...]:
-    """What the client library of S3 raises without credentials; nothing while it is not in use."""
-    module = sys.modules.get("botocore.exceptions")
-    return () if module is None else (module.NoCredentialsError, module.PartialCredentialsError)
+    if isinstance(error, FileNotFoundError):
+        return StorageError(f"cannot {verb} {where}: it is not there")
+    return StorageError(f"cannot {verb} {where}: {error.strerror or one_line(error)}")
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:

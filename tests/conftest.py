@@ -11,9 +11,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -219,5 +221,63 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
         password=secrets.token_hex(10),
     )
     server = LabelStudio(settings)
+    yield server
+    server.stop()
+
+
+class FileServer:
+    """A folder over HTTP; each request for a file takes the next of ``faults``, if one is left.
+
+    ``503`` and ``404`` are answers, ``cut`` ends the connection half way, ``flip`` changes a byte.
+    Without ``ranges`` it sends whole files only.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.faults: list[str] = []
+        self.ranges = True
+        self.asked: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked.append(self.path)
+                server.answer(self, server.faults.pop(0) if server.faults else "")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def answer(self, request: BaseHTTPRequestHandler, fault: str) -> None:
+        path = self.root / request.path.strip("/")
+        status = int(fault) if fault.isdecimal() else 200 if path.is_file() else 404
+        data = path.read_bytes() if status == 200 else b""
+        if data and self.ranges and (asked := request.headers.get("Range")):
+            first, last = asked.removeprefix("bytes=").split("-")
+            status, data = 206, data[int(first) : int(last) + 1]
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(data)))
+        request.end_headers()
+        middle = len(data) // 2
+        if fault == "flip":
+            data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        request.wfile.write(data[:middle] if fault == "cut" else data)
+
+
+@pytest.fixture
+def file_server(tmp_path: Path) -> Iterator[FileServer]:
+    """A server of ``tmp_path`` whose requests can be made to fail."""
+    server = FileServer(tmp_path)
     yield server
     server.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -11,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facedata.errors import StorageError
-from facedata.location import ByteRange, range_location, read_location, split_location
+from facedata.location import (
+    ByteRange,
+    open_file,
+    range_location,
+    read_location,
+    split_location,
+)
 
 RANGES = st.lists(
     st.builds(ByteRange, offset=st.integers(0, 2**60), length=st.integers(0, 2**40)), min_size=1
@@ -57,3 +64,19 @@ def test_a_location_is_read_whatever_its_name(name: bytes, tmp_path: Path) -> No
 def test_a_missing_location_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"none.jpg: cannot be read"):
         read_location(str(tmp_path / "none.jpg"))
+
+
+@pytest.mark.parametrize("place", ["", "range:2+3:"])
+def test_a_connection_that_fails_is_named(place: str, file_server: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(b"0123456789")
+    for fault in ("503", "cut", "404"):
+        file_server.faults = [fault] * 3
+        with pytest.raises(StorageError, match=r"a\.tar: cannot be read"):
+            read_location(f"{place}{file_server.url}/a.tar")
+
+
+def test_only_a_file_that_is_not_there_is_called_missing(file_server: Any) -> None:
+    for fault, error in (("503", ConnectionError), ("404", FileNotFoundError)):
+        file_server.faults = [fault] * 3
+        with pytest.raises(error), open_file(f"{file_server.url}/a.tar"):
+            pass

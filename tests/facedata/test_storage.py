@@ -1,9 +1,11 @@
 """Storage: whole files or none, inside the root only, clear errors."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -207,3 +209,79 @@ def test_an_object_store_without_credentials_is_one_clear_line(
             f"cannot {verb} s3://bucket/set/a: no credentials for the store; set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         )
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        ("503", "503, message='Service Unavailable'"),
+        ("cut", "Response payload is not completed"),
+        ("404", "it is not there"),
+    ],
+)
+def test_a_server_that_fails_is_one_clear_line(
+    fault: str, problem: str, file_server: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "a.bin").write_bytes(b"0123456789")
+    storage = Storage(file_server.url)
+    for verb, act in (
+        ("read", lambda: storage.read("a.bin")),
+        ("read", lambda: list(storage.chunks("a.bin", 10))),
+        ("measure", lambda: storage.size("a.bin")),
+    ):
+        if (fault, verb) == ("cut", "measure"):
+            continue
+        file_server.faults = [fault, fault]
+        with pytest.raises(StorageError) as caught:
+            act()
+        assert str(caught.value).startswith(f"cannot {verb} {file_server.url}/a.bin: {problem}")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_fails_is_no_missing_file(file_server: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"0123456789")
+    storage = Storage(file_server.url)
+    assert storage.exists("a.bin")
+    assert not storage.exists("b.bin")
+    file_server.faults = ["503"]
+    with pytest.raises(StorageError, match=r"cannot look up .*503"):
+        storage.exists("a.bin")
+
+
+def test_a_server_that_is_gone_is_one_clear_line(file_server: Any) -> None:
+    file_server.stop()
+    with pytest.raises(StorageError, match=r"cannot read http.*/a\.bin: Cannot connect to host"):
+        Storage(file_server.url).read("a.bin")
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_large_file_comes_in_pieces(
+    ranges: bool, file_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facedata.storage._PIECE", 4)
+    (tmp_path / "a.bin").write_bytes(b"0123456789")
+    file_server.ranges = ranges
+    for root in (tmp_path, file_server.url):
+        pieces = list(Storage(root).chunks("a.bin", 10))
+        assert b"".join(pieces) == b"0123456789"
+    assert pieces == ([b"0123", b"4567", b"89"] if ranges else [b"0123456789"])
+    assert len(file_server.asked) == len(pieces)
+
+
+def test_an_object_store_that_is_gone_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3fs = pytest.importorskip("s3fs")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(StorageError, match=r"cannot read s3://sets/a: Could not connect to the"):
+        Storage("s3://sets").read("a")
+    s3fs.S3FileSystem.clear_instance_cache()
