@@ -3,13 +3,15 @@
 A class index belongs to an identity for ever, so within one data set most rows stay where they
 are; they are nevertheless matched by name, which also holds when a set was released anew elsewhere.
 
-- An identity that is in both versions keeps its centre, also while it is retired.
+- An identity that is in both versions keeps its centre.
 - One that is new gets a random centre, as at the start of a run.
 - Of identities merged into one, the one that kept its name keeps its centre. A mean weighted by
   photos would lie between two clusters that training pushed apart; the larger class's centre is
   where most of the merged photos are (a merge keeps the name with the most photos), and the others
-  come to it within a few steps. The centre of the merged-away name rests in its retired row.
-- One that was removed keeps its row, without images: its centre is only ever a negative.
+  come to it within a few steps.
+- No centre outlives its identity: the row of one that is retired, merged away or removed, is
+  filled like a new one. The centre of a merged-away name would be the strongest negative of photos
+  that are now another's, and that of somebody removed is a face template. One who comes back is new.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEW = -1
-"""A class without a row in the earlier version."""
+"""A class that takes no row of the earlier version."""
 
 
 class Classes(Protocol):
@@ -35,9 +37,8 @@ class Classes(Protocol):
 
 def source_rows(earlier: Classes, later: Classes) -> NDArray[np.int64]:
     """For every class index of ``later``, (classes,) int64, its row in ``earlier`` or ``NEW``."""
-    rows = {**earlier.retired, **earlier.identities}
-    indices = {**later.retired, **later.identities}
-    sources = np.full(max(indices.values(), default=-1) + 1, NEW, dtype=np.int64)
-    for name, index in indices.items():
-        sources[index] = rows.get(name, NEW)
+    indices = [*later.identities.values(), *later.retired.values()]
+    sources = np.full(max(indices, default=-1) + 1, NEW, dtype=np.int64)
+    for name, index in later.identities.items():
+        sources[index] = earlier.identities.get(name, NEW)
     return sources

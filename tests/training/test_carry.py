@@ -14,7 +14,7 @@ class Version:
 
 
 def test_the_same_version_keeps_every_row() -> None:
-    version = Version({"Ada": 0, "Cid": 2}, {"Bea": 1})
+    version = Version({"Ada": 0, "Bea": 1, "Cid": 2})
 
     assert source_rows(version, version).tolist() == [0, 1, 2]
 
@@ -25,17 +25,24 @@ def test_additions_are_new() -> None:
     assert source_rows(earlier, Version({"Ada": 0, "Bea": 1, "Cid": 2})).tolist() == [0, 1, -1]
 
 
-def test_a_merged_name_keeps_its_own_retired_row() -> None:
+def test_the_centre_of_a_name_merged_away_is_gone() -> None:
     earlier = Version({"Ada": 0, "Ada L.": 1, "Bea": 2})
     later = Version({"Ada": 0, "Bea": 2}, {"Ada L.": 1})
 
-    assert source_rows(earlier, later).tolist() == [0, 1, 2]
+    assert source_rows(earlier, later).tolist() == [0, -1, 2]
 
 
-def test_one_who_comes_back_finds_the_old_centre() -> None:
+def test_the_centre_of_somebody_removed_is_gone() -> None:
+    earlier = Version({"Ada": 0, "Bea": 1})
+
+    assert source_rows(earlier, Version({"Ada": 0}, {"Bea": 1})).tolist() == [0, -1]
+    assert source_rows(earlier, Version({"Ada": 0})).tolist() == [0]
+
+
+def test_one_who_comes_back_is_new() -> None:
     earlier = Version({"Ada": 0}, {"Bea": 1})
 
-    assert source_rows(earlier, Version({"Ada": 0, "Bea": 1})).tolist() == [0, 1]
+    assert source_rows(earlier, Version({"Ada": 0, "Bea": 1})).tolist() == [0, -1]
 
 
 def test_names_count_when_a_set_was_numbered_anew() -> None:
