@@ -1,4 +1,4 @@
-"""One build at a time in a workspace, and one hand at a time on a review."""
+"""One build at a time in a workspace, and one hand at a time on a review or a promotion."""
 
 from __future__ import annotations
 
@@ -44,6 +44,20 @@ def hold_review(storage: Storage, dataset: str, patience: float = 120.0) -> Iter
     """
     lock = f"review/{dataset}/lock"
     with _hold(storage, lock, patience, doing=f"is exchanging the review of {dataset!r}"):
+        yield
+
+
+@contextmanager
+def hold_models(storage: Storage, dataset: str, patience: float = 120.0) -> Iterator[None]:
+    """Keep others from naming a data set's current model, or telling of it, until the block ends.
+
+    Whoever holds it is done soon, so this waits for ``patience`` seconds.
+
+    Raises:
+        WorkspaceError: when it is still held after that, or cannot be written to.
+    """
+    lock = f"training/{dataset}.lock"
+    with _hold(storage, lock, patience, doing=f"is promoting a model of {dataset!r}"):
         yield
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from facedata.models import CurrentModel, write_current
+from facedata.errors import ModelError
+from facedata.lock import hold_models
+from facedata.models import CurrentModel, model_folder, read_current, write_current
 from facedata.storage import Storage
 from flows.clock import utc_now
-from flows.evaluate import Evaluated
+from flows.evaluate import Evaluated, evaluate_sets
+from flows.evaluation_set import Sight
 from flows.events import emit_model_promoted
 from flows.held_out import HeldOut
+from flows.training_job import TrainingJob
 
 _POINTLESS = "no evaluation set: the training recipe names none under evaluation.sets"
 
@@ -76,30 +82,95 @@ def judge(contest: Contest) -> Verdict:
     )
 
 
-def promote(home: Storage, dataset: str, verdict: Verdict, version: tuple[str, str]) -> None:
-    """Make a model the current one; ``version`` is that which it was trained on, and its digest."""
-    write_current(
-        home,
-        dataset,
-        CurrentModel(
-            model=verdict.model,
-            version=version[0],
-            digest=version[1],
-            false_accept_rate=verdict.false_accept_rate,
-            tar=verdict.tar,
-            promoted_at=utc_now(),
-        ),
+def settle(
+    job: TrainingJob, model: str, evaluated: Sequence[Evaluated], held_out: Sequence[HeldOut]
+) -> Verdict:
+    """Compare a run's model with the current one, promote it when it is better, and tell it.
+
+    Measuring takes long and keeps nobody out. When another version's run has promoted a model
+    meanwhile, the new one is compared with that.
+
+    Raises:
+        ModelError: the current model is not there.
+    """
+    far = job.config.evaluation.false_accept_rate
+    while True:
+        current = read_current(job.home, job.dataset)
+        if current is not None:
+            announce(job.home, job.dataset, current)
+            if current.model == model:
+                return _standing(current, far)
+        before, folder = _to_beat(job, current)
+        contest = Contest(
+            model=model,
+            before=before,
+            false_accept_rate=far,
+            evaluated=evaluated,
+            evaluated_before=evaluate_sets(Sight(folder, job.home), job.sets, far),
+            held_out=held_out,
+        )
+        verdict = judge(contest)
+        version = (job.manifest.version, job.manifest.digest)
+        if not verdict.promoted or promote(job.home, job.dataset, verdict, version, current):
+            return verdict
+
+
+def promote(
+    home: Storage,
+    dataset: str,
+    verdict: Verdict,
+    version: tuple[str, str],
+    current: CurrentModel | None,
+) -> bool:
+    """Make a model the current one and tell it, unless ``current`` is so no more.
+
+    ``version`` is that which the model was trained on, and its digest.
+    """
+    promoted = CurrentModel(
+        model=verdict.model,
+        version=version[0],
+        digest=version[1],
+        false_accept_rate=verdict.false_accept_rate,
+        tar=verdict.tar,
+        promoted_at=utc_now(),
     )
+    with hold_models(home, dataset):
+        if read_current(home, dataset) != current:
+            return False
+        write_current(home, dataset, promoted)
+    announce(home, dataset, promoted)
+    return True
 
 
 def announce(home: Storage, dataset: str, current: CurrentModel) -> None:
-    """Emit the promotion's event once; a run that was killed before it is made up for later."""
+    """Emit a promotion's event once; one that no server had yet is made up for here."""
     marker = f"events/{current.model}.json"
-    if home.exists(marker):
-        return
-    metrics = {"false_accept_rate": current.false_accept_rate, "tar": current.tar}
-    if emit_model_promoted(dataset, current.model, current.version, metrics):
-        home.write(marker, b"{}")
+    told = json.dumps({"promoted_at": current.promoted_at}).encode()
+    with hold_models(home, dataset):
+        if home.exists(marker) and home.read(marker) == told:
+            return
+        metrics = {"false_accept_rate": current.false_accept_rate, "tar": current.tar}
+        if emit_model_promoted(dataset, current.model, current.version, metrics):
+            home.write(marker, told)
+
+
+def _standing(current: CurrentModel, far: float) -> Verdict:
+    return Verdict(
+        promoted=True, reason="it is the current model", model=current.model,
+        before=current.model, false_accept_rate=far, tar=current.tar, tar_before=current.tar,
+    )  # fmt: skip
+
+
+def _to_beat(job: TrainingJob, current: CurrentModel | None) -> tuple[str, Path]:
+    if current is None:
+        return job.base_name, job.base
+    folder = job.home.local_path(model_folder(current.model))
+    if not folder.is_dir():
+        raise ModelError(
+            f"models/{job.dataset}.json names {current.model}, which is not there; put it back, "
+            f"or remove the file to compare with {job.base_name}"
+        )
+    return current.model, folder
 
 
 def _decide(

@@ -7,16 +7,14 @@ second model.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
-from facedata.errors import ModelError
 from facedata.lock import hold_workspace
-from facedata.models import model_folder, read_current
+from facedata.models import model_folder
 from facedata.storage import Storage
 from flows.evaluate import Evaluated, evaluate_sets
 from flows.evaluation_set import Sight
@@ -24,7 +22,7 @@ from flows.held_out import HeldOut, check_held_out, version_faces
 from flows.launch import CONFIG, Launch, last_checkpoint, run_training
 from flows.model_card import README, export_model, write_card
 from flows.progress import Reporter
-from flows.promote import Contest, Verdict, announce, judge, promote
+from flows.promote import settle
 from flows.training_job import TrainingJob, TrainingOptions, check_event, open_training
 from flows.training_progress import TrainingProgress
 from training.config import to_yaml
@@ -71,7 +69,7 @@ def run_job(job: TrainingJob) -> Answer:
         reporter.say(f"exported as {model}; evaluating on {len(job.sets)} sets")
         evaluated, held_out = _evaluate(job, model)
         write_card(job, model, evaluated, held_out)
-        verdict = _settle(job, model, evaluated, held_out)
+        verdict = settle(job, model, evaluated, held_out)
     _show(job, model)
     return {
         **_headline(job),
@@ -130,49 +128,6 @@ def _evaluate(job: TrainingJob, model: str) -> tuple[list[Evaluated], list[HeldO
     faces = version_faces(Storage(job.config.data.workspace), job.manifest, base)
     held_out = [check_held_out(base.look(one), faces, job.manifest) for one in job.sets]
     return evaluated, held_out
-
-
-def _settle(
-    job: TrainingJob, model: str, evaluated: list[Evaluated], held_out: list[HeldOut]
-) -> Verdict:
-    """Compare with the current model, promote when better, and tell it once."""
-    current = read_current(job.home, job.dataset)
-    far = job.config.evaluation.false_accept_rate
-    if current is not None and current.model == model:
-        announce(job.home, job.dataset, current)
-        return Verdict(
-            promoted=True, reason="it is the current model", model=model, before=model,
-            false_accept_rate=far, tar=current.tar, tar_before=current.tar,
-        )  # fmt: skip
-    before, folder = _to_beat(job)
-    contest = Contest(
-        model=model,
-        before=before,
-        false_accept_rate=far,
-        evaluated=evaluated,
-        evaluated_before=evaluate_sets(Sight(folder, job.home), job.sets, far),
-        held_out=held_out,
-    )
-    verdict = judge(contest)
-    if verdict.promoted:
-        promote(job.home, job.dataset, verdict, (job.manifest.version, job.manifest.digest))
-        current = read_current(job.home, job.dataset)
-        if current is not None:
-            announce(job.home, job.dataset, current)
-    return verdict
-
-
-def _to_beat(job: TrainingJob) -> tuple[str, Path]:
-    current = read_current(job.home, job.dataset)
-    if current is None:
-        return job.base_name, job.base
-    folder = job.home.local_path(model_folder(current.model))
-    if not folder.is_dir():
-        raise ModelError(
-            f"models/{job.dataset}.json names {current.model}, which is not there; put it back, "
-            f"or remove the file to compare with {job.base_name}"
-        )
-    return current.model, folder
 
 
 def _show(job: TrainingJob, model: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from facedata.errors import WorkspaceError
-from facedata.lock import hold_review, hold_workspace
+from facedata.lock import hold_models, hold_review, hold_workspace
 from facedata.storage import Storage
 
 HOLDER = """
@@ -62,4 +62,16 @@ def test_a_review_is_held_by_one_and_waited_for(tmp_path: Path) -> None:
     ):
         pass
     with hold_review(storage, "people", patience=0.0):
+        pass
+
+
+def test_a_promotion_goes_beside_builds_and_waits_for_another(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    with (
+        hold_workspace(storage),
+        hold_models(storage, "people"),
+        hold_models(storage, "others"),
+        pytest.raises(WorkspaceError, match="is promoting a model of 'people'"),
+        hold_models(storage, "people", patience=0.2),
+    ):
         pass

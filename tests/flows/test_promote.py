@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from facedata.errors import IntegrityError
+from facedata.errors import IntegrityError, ModelError
 from facedata.models import (
     CARD,
     CurrentModel,
@@ -23,7 +26,9 @@ from facedata.models import (
 from facedata.storage import Storage
 from flows.evaluate import Evaluated
 from flows.held_out import HeldOut
-from flows.promote import Contest, announce, judge, promote
+from flows.promote import Contest, announce, judge, promote, settle
+from flows.training_job import TrainingOptions, open_training
+from training.config import EvaluationConfig
 from training.evaluate.overlap import SameName
 from training.evaluate.pairs import scored_pairs
 from training.evaluate.report import pair_report
@@ -104,7 +109,8 @@ def test_the_pointer_names_the_model_and_its_version(tmp_path: Path) -> None:
     home = Storage(tmp_path)
     assert read_current(home, "people") is None
 
-    promote(home, "people", judge(contest({"a": 1.0}, {"a": 0.0})), ("people-v0007", "cd" * 32))
+    better = judge(contest({"a": 1.0}, {"a": 0.0}))
+    assert promote(home, "people", better, ("people-v0007", "cd" * 32), None)
 
     current = read_current(home, "people")
     assert current is not None
@@ -112,6 +118,70 @@ def test_the_pointer_names_the_model_and_its_version(tmp_path: Path) -> None:
         "people-m0001", "people-v0007", "cd" * 32,
     )  # fmt: skip
     assert current.tar == {"a": 1.0}
+
+
+def test_of_models_judged_against_the_same_one_is_promoted(tmp_path: Path) -> None:
+    home = Storage(tmp_path)
+    better = judge(contest({"a": 1.0}, {"a": 0.0}))
+
+    def run(number: int) -> bool:
+        verdict = replace(better, model=f"people-m{number:04d}")
+        return promote(home, "people", verdict, ("people-v0001", ""), None)
+
+    with ThreadPoolExecutor(8) as pool:
+        promoted = list(pool.map(run, range(8)))
+
+    assert sum(promoted) == 1
+    current = read_current(home, "people")
+    assert current is not None
+    assert current.model == f"people-m{promoted.index(True):04d}"
+
+
+@pytest.mark.parametrize(("meanwhile", "promoted"), [(0.6, True), (0.95, False)])
+def test_who_promotes_meanwhile_is_the_one_to_beat(
+    tmp_path: Path,
+    make_version: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: float,
+    promoted: bool,
+) -> None:
+    make_version(tmp_path, {"Ada": 0, "Bea": 1}, images=4)
+    job = open_training("people-v0001", str(tmp_path), "demo_cpu", TrainingOptions(detector="demo"))
+    job = replace(
+        job, config=replace(job.config, evaluation=EvaluationConfig(false_accept_rate=FAR))
+    )
+    (tmp_path / "models" / CURRENT.model).mkdir(parents=True)
+
+    def measure(folder: Path, *_: Any) -> list[Evaluated]:
+        if folder == job.base:
+            # The other run's promotion falls into the time that measuring takes.
+            write_current(job.home, "people", CURRENT)
+            return [evaluated("a", 0.5)]
+        assert folder.name == CURRENT.model
+        return [evaluated("a", meanwhile)]
+
+    monkeypatch.setattr("flows.promote.Sight", lambda folder, _cache: folder)
+    monkeypatch.setattr("flows.promote.evaluate_sets", measure)
+
+    verdict = settle(job, "people-m0003", [evaluated("a", 0.9)], [held("a")])
+
+    assert (verdict.promoted, verdict.before) == (promoted, CURRENT.model)
+    assert verdict.tar_before == {"a": meanwhile}
+    current = read_current(job.home, "people")
+    assert current is not None
+    assert current.model == ("people-m0003" if promoted else CURRENT.model)
+
+
+def test_a_current_model_that_is_gone_is_said(
+    tmp_path: Path, make_version: Callable[..., Any]
+) -> None:
+    make_version(tmp_path, {"Ada": 0, "Bea": 1}, images=4)
+    options = TrainingOptions(detector="demo")
+    job = open_training("people-v0001", str(tmp_path), "demo_cpu", options)
+    write_current(job.home, "people", CURRENT)
+
+    with pytest.raises(ModelError, match="names people-m0002, which is not there; put it back"):
+        settle(job, "people-m0003", [], [])
 
 
 def test_a_damaged_pointer_is_said(tmp_path: Path) -> None:
@@ -133,24 +203,29 @@ def test_models_are_numbered_unfinished_ones_too(tmp_path: Path) -> None:
     assert next_model(home, "people") == "people-m0003"
 
 
-def test_a_promotion_is_told_once(tmp_path: Path, prefect_server: Any) -> None:
+def test_every_promotion_is_told_once(tmp_path: Path, prefect_server: Any) -> None:
     home = Storage(tmp_path)
+    again = replace(CURRENT, tar={"held": 0.6}, promoted_at="2026-02-01T00:00:00+00:00")
     with temporary_settings({PREFECT_API_URL: prefect_server.api}):
-        for _ in range(2):
-            announce(home, "told-models", CURRENT)
+        for promotion in (CURRENT, CURRENT, again, again):
+            announce(home, "told-models", promotion)
 
     end = time.monotonic() + 60
     resource = "facedata.told-models"
-    while not prefect_server.events("facedata.model.promoted", resource):
+    while len(prefect_server.events("facedata.model.promoted", resource)) < 2:
         assert time.monotonic() < end
         time.sleep(0.25)
-    (event,) = prefect_server.events("facedata.model.promoted", resource)
-    assert event["payload"] == {
-        "model": "people-m0002",
-        "version": "people-v0003",
-        "metrics": {"false_accept_rate": FAR, "tar": {"held": 0.5}},
-    }
-    assert json.loads((tmp_path / "events" / "people-m0002.json").read_text()) == {}
+    events = prefect_server.events("facedata.model.promoted", resource)
+    assert sorted(event["payload"]["metrics"]["tar"]["held"] for event in events) == [0.5, 0.6]
+    assert (
+        events[0]["payload"].items()
+        >= {
+            "model": "people-m0002",
+            "version": "people-v0003",
+        }.items()
+    )
+    marker = json.loads((tmp_path / "events" / "people-m0002.json").read_text())
+    assert marker == {"promoted_at": again.promoted_at}
 
 
 def test_a_server_that_is_gone_is_made_up_for_later(
