@@ -18,11 +18,11 @@ from facedata.versions import Manifest, list_versions, manifest_path, read_manif
 from flows.evaluation_set import EvaluationSet, open_sets
 from flows.fleet import Fleet, choose_fleet
 from flows.job import pack_location
-from flows.launch import last_checkpoint
 from training.config import TrainingConfig, config_from
 from training.data.released import training_set
 from training.recipes import RECIPES, Target
 from training.recipes import recipe as named_recipe
+from training.run_state import check_same_run, check_source, finished, is_done, last_state
 
 PREVIOUS = "previous"
 """Start from the newest earlier version's run of the same recipe."""
@@ -97,6 +97,7 @@ def open_training(
     )
     config = _start_from(read_training_recipe(recipe, target), home, options.initial)
     training_set(workspace, manifest, config.data.digest)
+    _check_beginning(config, manifest)
     return TrainingJob(
         manifest=manifest,
         config=config,
@@ -211,13 +212,22 @@ def _start_from(config: TrainingConfig, home: Storage, initial: str | None) -> T
     return replace(config, checkpoint=replace(config.checkpoint, initial=found))
 
 
+def _check_beginning(config: TrainingConfig, manifest: Manifest) -> None:
+    """Check what the processes would refuse, before anything of an earlier run is overwritten."""
+    state = last_state(Path(config.output))
+    if state is None:
+        check_source(config)
+    else:
+        check_same_run(config, manifest.digest, state)
+
+
 def _previous_run(config: TrainingConfig, home: Storage) -> Path | None:
     version = config.data.version
     label = Path(config.output).name.removeprefix(f"{version}-")
     versions = list_versions(Storage(config.data.workspace), version.rsplit("-v", 1)[0])
     for earlier in reversed(versions[: versions.index(version)]):
         run = home.local_path(f"training/{earlier}-{label}")
-        if last_checkpoint(run):
+        if is_done(run) and finished(run):
             return run
     return None
 

@@ -9,13 +9,11 @@ position; so neither random generators nor readers have a state to keep.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -23,32 +21,16 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.state_dict_saver import save as write_together
 
-from facedata.errors import IntegrityError, StorageError
+from facedata.errors import StorageError
 from facedata.storage import Storage
 from training.metric_losses import MetricLoss
 from training.partial_fc import PartialFC
+from training.run_state import MARKER, RunState, finished
 from training.sharded_rows import RowSavePlanner, RowShard
 from training.world import World
 
-MARKER = "state.json"
-_FOLDER = re.compile(r"step-(\d{9,})\Z")
 BACKBONE, OPTIMISER = "backbone.", "optimiser."
 _LAYER, _METRIC, _CENTRES = "class_layer.", "metric_losses.", "centres."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunState:
-    """Where a run is: steps done, which give its position in the data, and what it trains on.
-
-    ``config`` is the configuration as plain values.
-    """
-
-    step: int
-    version: str
-    digest: str
-    classes: int
-    world_size: int
-    config: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +75,6 @@ def save(output: Path, state: RunState, learned: Learned, world: World) -> Path:
     return folder
 
 
-def finished(output: Path) -> list[Path]:
-    """Whole checkpoints of a run, oldest first."""
-    found = [
-        (int(match[1]), path)
-        for path in (output / "checkpoints").glob("step-*")
-        if (match := _FOLDER.match(path.name)) and (path / MARKER).exists()
-    ]
-    return [path for _, path in sorted(found)]
-
-
 def prune(output: Path, keep: int) -> None:
     """Remove all but the last ``keep`` whole checkpoints, and unfinished ones before the last.
 
@@ -120,21 +92,6 @@ def prune(output: Path, keep: int) -> None:
                 f"checkpoint {path}: cannot be removed ({error.strerror}); make it writable and "
                 "start again to resume"
             ) from error
-
-
-def read_state(folder: Path) -> RunState:
-    """What a checkpoint's marker says.
-
-    Raises:
-        IntegrityError: when it is damaged.
-    """
-    try:
-        return RunState(**json.loads((folder / MARKER).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise IntegrityError(
-            f"checkpoint {folder}: {MARKER} cannot be read ({error}); remove the folder to resume "
-            "from the one before"
-        ) from error
 
 
 def layer_tensors(

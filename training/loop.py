@@ -12,8 +12,7 @@ from types import FrameType
 import torch
 
 from facedata.errors import WinnowError
-from training.beginning import plain
-from training.checkpoint import RunState, prune, save
+from training.checkpoint import prune, save
 from training.config import TrainingConfig
 from training.data.decode import network_input
 from training.data.loader import AnyBatch, Share, batches, next_or_error, on_device
@@ -21,6 +20,7 @@ from training.data.mixing import key_of
 from training.log import Pace, Progress, ProgressLog, StepResult, StepWatch, memory_mb
 from training.optimise import clip_gradient, learning_rate, set_learning_rate
 from training.prepare import BuildBackbone, Prepared, prepare
+from training.run_state import RunState, plain
 from training.world import World
 
 

@@ -15,7 +15,7 @@ from facedata.storage import Storage
 from facedata.versions import MANIFEST, read_manifest
 from training.beginning import find_beginning
 from training.centres import CentreOptimiser
-from training.checkpoint import Learned, finished
+from training.checkpoint import Learned
 from training.config import ModelConfig, TrainingConfig
 from training.data.augment import AugmentConfig
 from training.data.decode import gpu_decoder
@@ -29,6 +29,7 @@ from training.metric_losses import JointLoss, LossLayer, MetricLoss, MetricLossC
 from training.optimise import Schedule, backbone_optimiser
 from training.partial_fc import PartialFC, PartialFCConfig
 from training.restore import load
+from training.run_state import finished
 from training.weights import load_weights
 from training.world import World
 

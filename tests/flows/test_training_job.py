@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from facedata.errors import (
 from flows.cli import main
 from flows.training_job import TrainingOptions, check_event, open_training
 from training.config import to_yaml
+from training.run_state import RunState
 
 PEOPLE = {"Ada": 0, "Bea": 1, "Cid": 2}
 DEMO = TrainingOptions(detector="demo")
@@ -31,6 +33,16 @@ DEMO = TrainingOptions(detector="demo")
 def workspace(tmp_path: Path, make_version: Callable[..., Any]) -> Path:
     make_version(tmp_path / "work", PEOPLE, images=4)
     return tmp_path / "work"
+
+
+def leave_checkpoint(output: Path, config: dict[str, Any], digest: str = "") -> None:
+    """The marker of a run's checkpoint."""
+    folder = output / "checkpoints" / "step-000000004"
+    folder.mkdir(parents=True)
+    state = RunState(
+        step=4, version="people-v0001", digest=digest, classes=3, world_size=1, config=config
+    )
+    (folder / "state.json").write_text(json.dumps(asdict(state)))
 
 
 @pytest.fixture
@@ -51,6 +63,7 @@ def test_a_file_leaves_out_what_the_command_says(
     (tmp_path / "sets").mkdir()
     (tmp_path / "sets" / "lfw.bin").write_bytes(b"")
     file = recipe(evaluation={"sets": ["sets/lfw.bin"]}, checkpoint={"initial": "old"})
+    leave_checkpoint(tmp_path / "old", config={"optimiser": {"name": "sgd"}})
 
     job = open_training("people-v0001", str(workspace), file, DEMO)
 
@@ -89,12 +102,37 @@ def test_previous_is_the_newest_earlier_run(
     assert none.config.checkpoint.initial is None
 
     run = workspace / "training" / "people-v0001-demo_cpu"
-    (run / "checkpoints" / "step-000000004").mkdir(parents=True)
-    (run / "checkpoints" / "step-000000004" / "state.json").write_text("{}")
-    (workspace / "training" / "people-v0002-demo_cpu").mkdir()
+    leave_checkpoint(run, config={"optimiser": {"name": "adamw"}})
+    (run / "outcome.json").write_text('{"outcome": "done"}')
+    failed = workspace / "training" / "people-v0002-demo_cpu"
+    leave_checkpoint(failed, config={"optimiser": {"name": "adamw"}})
+    (failed / "outcome.json").write_text('{"outcome": "failed"}')
 
     job = open_training("people-v0003", str(workspace), "demo_cpu", asked)
     assert job.config.checkpoint.initial == str(run)
+
+
+def test_a_run_to_start_from_must_be_there(workspace: Path, tmp_path: Path) -> None:
+    asked = TrainingOptions(detector="demo", initial=str(tmp_path / "nowhere"))
+    with pytest.raises(RequestError, match=r"nowhere: no whole checkpoint below it"):
+        open_training("people-v0001", str(workspace), "demo_cpu", asked)
+
+
+def test_another_configuration_is_refused_before_the_run_s_record_is_touched(
+    workspace: Path, recipe: Callable[..., str]
+) -> None:
+    job = open_training("people-v0001", str(workspace), recipe(global_batch=8), DEMO)
+    state = {"config": json.loads(json.dumps(asdict(job.config))), "digest": job.manifest.digest}
+    leave_checkpoint(job.output, **state)
+    kept = sorted(job.output.rglob("*"))
+
+    open_training(
+        "people-v0001", str(workspace), recipe(global_batch=8, precision="bfloat16"), DEMO
+    )
+    with pytest.raises(RequestError, match="holds a run with global_batch 8, the configuration"):
+        open_training("people-v0001", str(workspace), recipe(global_batch=4), DEMO)
+
+    assert sorted(job.output.rglob("*")) == kept
 
 
 def test_runs_and_models_go_to_the_output(workspace: Path, tmp_path: Path) -> None:

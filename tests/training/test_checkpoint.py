@@ -19,9 +19,10 @@ from torch import distributed, nn
 
 from facedata.errors import IntegrityError, RequestError, StorageError
 from training.centres import CentreOptimiser
-from training.checkpoint import MARKER, Learned, RunState, finished, prune, read_state, save
+from training.checkpoint import Learned, prune, save
 from training.partial_fc import PartialFC, PartialFCConfig
 from training.restore import load, read_backbone
+from training.run_state import MARKER, RunState, finished, read_state
 from training.world import World
 
 CLASSES, SIZE = 11, 8
@@ -309,7 +310,8 @@ import sys, torch
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from torch import nn
-from training.checkpoint import Learned, RunState, save
+from training.checkpoint import Learned, save
+from training.run_state import RunState
 from training.partial_fc import PartialFC, PartialFCConfig
 from training.world import World
 torch.set_num_threads(1)

@@ -21,7 +21,6 @@ from torch import nn
 
 from facedata.errors import IntegrityError, RequestError
 from facedata.versions import Manifest
-from training.checkpoint import finished, read_state
 from training.config import (
     AugmentOptions,
     CheckpointConfig,
@@ -40,6 +39,7 @@ from training.loop import train
 from training.prepare import prepare
 from training.restore import load, read_backbone
 from training.run import STOPPED, run
+from training.run_state import finished, read_state
 from training.world import World
 
 PEOPLE = {"Ada": 0, "Bea": 1, "Cid": 3, "Dov": 4}
