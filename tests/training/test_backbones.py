@@ -35,10 +35,13 @@ def build(config: BackboneConfig) -> Backbone:
     return build_backbone(config)
 
 
-def trained(config: BackboneConfig) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def trained(
+    config: BackboneConfig, *, compiler: str | None = None
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """One forward and backward pass: the embeddings, gradients and running statistics."""
     backbone = build(config)
-    embeddings = backbone(faces(3))
+    network = backbone if compiler is None else torch.compile(backbone, backend=compiler)
+    embeddings = network(faces(3))
     embeddings.square().sum().backward()
     found = {name: value.grad for name, value in backbone.named_parameters()}
     found |= dict(backbone.named_buffers())
@@ -47,6 +50,35 @@ def trained(config: BackboneConfig) -> tuple[torch.Tensor, dict[str, torch.Tenso
 
 def test_all_sizes_are_known() -> None:
     assert set(PARAMETERS) == set(BACKBONES)
+
+
+# Sides of the feature maps that the blocks hand on; a vision transformer has 12 × 12 patches.
+SIDES = {
+    "micro": {56: 1, 28: 2, 14: 3, 7: 2},
+    "mobilefacenet": {56: 1, 28: 5, 14: 7, 7: 3},
+    "iresnet18": {112: 1, 56: 2, 28: 2, 14: 2, 7: 2},
+    "iresnet34": {112: 1, 56: 3, 28: 4, 14: 6, 7: 3},
+    "iresnet50": {112: 1, 56: 3, 28: 4, 14: 14, 7: 3},
+    "iresnet100": {112: 1, 56: 3, 28: 13, 14: 30, 7: 3},
+    "iresnet200": {112: 1, 56: 6, 28: 26, 14: 60, 7: 6},
+    "vit_t": {144: 13},
+    "vit_s": {144: 13},
+    "vit_b": {144: 25},
+}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_each_stage_halves_the_side(name: str) -> None:
+    with torch.device("meta"):
+        backbone = build_backbone(BackboneConfig(name=name))
+        features = [backbone.stem(torch.empty(1, 3, 112, 112))]
+        for block in backbone.blocks:
+            features.append(block(features[-1]))
+        embedding = backbone.head(features[-1].expand(2, *features[-1].shape[1:]))
+    sides = [one.shape[1] if one.ndim == 3 else one.shape[2] for one in features]
+    assert {side: sides.count(side) for side in sides} == SIDES[name]
+    assert sides == sorted(sides, reverse=True)
+    assert embedding.shape == (2, 512)
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -73,6 +105,19 @@ def test_checkpointing_changes_nothing(name: str) -> None:
     plain = BackboneConfig(name=name, embedding_size=128, dropout=0.3, drop_path=0.3)
     expected, details = trained(plain)
     embeddings, again = trained(replace(plain, activation_checkpointing=True))
+    assert torch.equal(embeddings, expected)
+    assert again.keys() == details.keys()
+    for detail, value in details.items():
+        assert torch.equal(again[detail], value), detail
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_compiling_changes_nothing(checkpointing: bool) -> None:
+    """By the compiler that traces all and then runs torch's own kernels, so bit for bit."""
+    plain = BackboneConfig(name="micro", embedding_size=64)
+    expected, details = trained(plain)
+    asked = replace(plain, activation_checkpointing=checkpointing)
+    embeddings, again = trained(asked, compiler="aot_eager")
     assert torch.equal(embeddings, expected)
     assert again.keys() == details.keys()
     for detail, value in details.items():

@@ -87,8 +87,13 @@ class Backbone(nn.Module):
 
 
 def _checkpointed(block: nn.Module, features: torch.Tensor) -> torch.Tensor:
-    contexts = partial(_contexts, block)
-    result: torch.Tensor = checkpoint(block, features, use_reentrant=False, context_fn=contexts)
+    result: torch.Tensor
+    if torch.compiler.is_compiling():
+        # A compiled second pass computes what the backward pass needs, and no statistics.
+        result = checkpoint(block, features, use_reentrant=False)
+    else:
+        contexts = partial(_contexts, block)
+        result = checkpoint(block, features, use_reentrant=False, context_fn=contexts)
     return result
 
 
