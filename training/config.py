@@ -92,12 +92,17 @@ class DataConfig(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginOptions(_Strict):
-    """The margin, by its name in ``training.margins``; angles in radians."""
+    """The margin, by its name in ``training.margins``; angles in radians.
+
+    arcface and adaface read ``angle`` (adaface: its m, beside ``norm_spread``, its h), cosface
+    ``cosine``, sphereface ``multiply``, combined all three.
+    """
 
     name: str = "arcface"
     multiply: float = 1.0
     angle: float = 0.5
     cosine: float = 0.0
+    norm_spread: Positive = 0.333
     scale: Positive = 64.0
 
 

@@ -17,6 +17,7 @@ AdaFace (arXiv:2204.00964).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class MarginConfig:
     ``softmax`` the norm of the embedding is the scale.
 
     Raises:
-        RequestError: an unknown name, or a scale that is not positive.
+        RequestError: an unknown name, or a number out of its range.
 
     """
 
@@ -56,8 +57,20 @@ class MarginConfig:
         if self.name not in MARGINS:
             known = ", ".join(sorted(MARGINS))
             raise RequestError(f"margin: no margin is called {self.name!r}; use one of {known}")
-        if not self.scale > 0:
-            raise RequestError(f"margin {self.name}: scale is {self.scale}; it must be positive")
+        for what in ("scale", "norm_spread"):
+            value = getattr(self, what)
+            if not value > 0:
+                raise RequestError(f"margin {self.name}: {what} is {value}; it must be positive")
+        for what in ("angle", "cosine"):
+            value = getattr(self, what)
+            if not value >= 0:
+                raise RequestError(f"margin {self.name}: {what} is {value}; give 0 or more")
+        added = self.angle if self.name == "combined" else 0.0
+        if "multiply" in _READS.get(self.name, ()) and not self.multiply + added / math.pi >= 1:
+            raise RequestError(
+                f"margin {self.name}: multiply is {self.multiply}; with an angle of {added} the "
+                f"true class would be easier at some angles, give {1 - added / math.pi:.3g} or more"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +144,39 @@ MARGINS: dict[str, MarginFunction] = {
     "combined": combined,
     "adaface": adaface,
 }
+
+
+_USUAL = {
+    "sphereface": "multiply, as 1.35",
+    "cosface": "cosine, as 0.35 or 0.4",
+    "arcface": "angle, as 0.5",
+    "combined": "them, as 1.0, 0.3 and 0.2",
+    "adaface": "angle, as 0.4",
+}
+"""Margins of the ArcFace paper's comparison (table 2), of insightface's recipes, of AdaFace's."""
+_NEUTRAL = {"multiply": 1.0, "angle": 0.0, "cosine": 0.0}
+_READS: dict[str, tuple[str, ...]] = {
+    "sphereface": ("multiply",),
+    "cosface": ("cosine",),
+    "arcface": ("angle",),
+    "combined": ("multiply", "angle", "cosine"),
+    "adaface": ("angle",),
+}
+
+
+def require_margin(margin: MarginConfig) -> None:
+    """Check that a margin which has numbers is given one: without, it is NormFace by another name.
+
+    Raises:
+        RequestError: it reads only numbers that change nothing.
+
+    """
+    reads = _READS.get(margin.name, ())
+    if reads and all(getattr(margin, what) == _NEUTRAL[what] for what in reads):
+        raise RequestError(
+            f"margin {margin.name}: without {' or '.join(reads)} it is no margin; "
+            f"give {_USUAL[margin.name]}, or name normface"
+        )
 
 
 def harden(cosine: torch.Tensor, norms: FeatureNorms, margin: MarginConfig) -> torch.Tensor:

@@ -24,7 +24,7 @@ from training.data.order import OrderConfig, steps_of
 from training.data.released import TrainingSet, check_classes, training_set
 from training.data.shards import ReadConfig, ShardStore
 from training.imprint import imprint
-from training.margins import MarginConfig
+from training.margins import MarginConfig, require_margin
 from training.metric_losses import JointLoss, LossLayer, MetricLoss, MetricLossConfig
 from training.optimise import Schedule, backbone_optimiser
 from training.partial_fc import PartialFC, PartialFCConfig
@@ -155,6 +155,8 @@ def _check(config: TrainingConfig, world: World, described: TrainingSet) -> None
             "class_layer is null and metric_losses is empty: there is nothing to learn from; "
             "leave class_layer out, or name a metric loss"
         )
+    _layer_config(config, described.classes)
+    _metric_configs(config, described.classes)
     names = [one.name for one in config.metric_losses]
     if len(set(names)) < len(names):
         raise RequestError(f"metric_losses are {', '.join(names)}; name each once")
@@ -222,11 +224,13 @@ def _layer_config(config: TrainingConfig, classes: int) -> PartialFCConfig | Non
     layer, optimiser = config.class_layer, config.optimiser
     if layer is None:
         return None
+    margin = MarginConfig(**asdict(layer.margin))
+    require_margin(margin)
     return PartialFCConfig(
         classes=classes,
         embedding_size=config.model.embedding_size,
         sample_rate=layer.sample_rate,
-        margin=MarginConfig(**asdict(layer.margin)),
+        margin=margin,
         optimiser=CentreOptimiser(
             name=optimiser.name,
             momentum=optimiser.momentum,

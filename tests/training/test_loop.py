@@ -500,6 +500,13 @@ class TestRefused:
         with pytest.raises(RequestError, match=problem):
             prepare(replace(config, class_layer=None, metric_losses=metric), ALONE, build)
 
+    @pytest.mark.parametrize("name", ["cosface", "sphereface"])
+    def test_a_margin_that_is_none(self, config: TrainingConfig, name: str) -> None:
+        asked = ClassLayerConfig(margin=MarginOptions(name=name))
+
+        with pytest.raises(RequestError, match=f"margin {name}: without .* or name normface"):
+            prepare(replace(config, class_layer=asked), ALONE, build)
+
     def test_nothing_to_start_from(self, config: TrainingConfig, tmp_path: Path) -> None:
         asked = replace(config, checkpoint=CheckpointConfig(initial=str(tmp_path)))
 

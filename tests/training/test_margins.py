@@ -18,6 +18,7 @@ from training.margins import (
     logit_scale,
     margin_logits,
     mean_and_deviation,
+    require_margin,
 )
 
 SETTINGS = {
@@ -144,12 +145,36 @@ def test_a_runaway_norm_is_held() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "message"),
+    ("keys", "message"),
     [
-        ("arcfase", 64.0, "'arcfase'; use one of adaface, arcface, combined"),
-        ("arcface", 0.0, "scale is 0.0"),
+        ({"name": "arcfase"}, "'arcfase'; use one of adaface, arcface, combined"),
+        ({"scale": 0.0}, "arcface: scale is 0.0"),
+        ({"angle": -0.1}, "arcface: angle is -0.1; give 0 or more"),
+        ({"angle": math.nan}, "arcface: angle is nan"),
+        ({"name": "cosface", "cosine": -0.4}, "cosface: cosine is -0.4; give 0 or more"),
+        ({"name": "sphereface", "multiply": 0.9}, "multiply is 0.9; .* give 1 or more"),
+        (
+            {"name": "combined", "multiply": 0.8, "angle": 0.3},
+            "an angle of 0.3 the true class would be easier at some angles, give 0.905 or more",
+        ),
+        ({"name": "adaface", "angle": 0.4, "norm_spread": 0.0}, "norm_spread is 0.0"),
     ],
 )
-def test_bad_configurations_are_refused(name: str, scale: float, message: str) -> None:
+def test_bad_configurations_are_refused(keys: dict[str, object], message: str) -> None:
     with pytest.raises(RequestError, match=message):
-        MarginConfig(name=name, scale=scale)
+        MarginConfig(**keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [*SETTINGS])
+def test_a_margin_without_a_number_is_no_margin(name: str) -> None:
+    require_margin(SETTINGS[name])
+    if name in {"softmax", "normface"}:
+        require_margin(MarginConfig(name=name))
+        return
+
+    with pytest.raises(RequestError, match=f"margin {name}: without .* it is no margin; give "):
+        require_margin(MarginConfig(name=name))
+
+
+def test_the_second_combination_of_the_arcface_paper_is_one() -> None:
+    require_margin(MarginConfig(name="combined", multiply=0.9, angle=0.4, cosine=0.15))
