@@ -11,6 +11,7 @@
     ├── ``StorageError``      reading or writing failed (disk full, connection lost)
     ├── ``IntegrityError``    bytes on disk are not what their digest says
     ├── ``CrawlError``        the crawler process failed
+    ├── ``DivergenceError``   training came to numbers that are not finite
     ├── ``ReviewError``       the review server failed, or lost what was sent to it
     │   └── ``ProjectGoneError``  a project on the review server was deleted
     └── ``QualityError``      the version is not good enough to be released
@@ -67,6 +68,10 @@ class IntegrityError(WorkError):
 
 class CrawlError(WorkError):
     """The crawler process failed."""
+
+
+class DivergenceError(WorkError):
+    """Training came to numbers that are not finite; starting again comes to them again."""
 
 
 class ReviewError(WorkError):

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from facedata.errors import RequestError, WorkError
+from facedata.errors import DivergenceError, RequestError
 from facedata.storage import Storage
 
 PROGRESS = "progress.jsonl"
@@ -90,7 +90,7 @@ class StepWatch:
         """Look at the step before, and keep this one for later.
 
         Raises:
-            WorkError: when a number of the step before is not finite.
+            DivergenceError: when a number of the step before is not finite.
         """
         self.settle()
         numbers = (result.loss, result.backbone_norm, result.centres_norm)
@@ -106,7 +106,7 @@ class StepWatch:
         """Look at the last step.
 
         Raises:
-            WorkError: when a number of it is not finite.
+            DivergenceError: when a number of it is not finite.
         """
         if self._waiting is None:
             return
@@ -116,11 +116,11 @@ class StepWatch:
             event.synchronize()
         for name, value in zip(_WATCHED, values.tolist(), strict=True):
             if not math.isfinite(value):
-                raise WorkError(
-                    f"step {step}: {name} is {value} at learning rate {learning_rate:.3g}; start "
-                    "again to go on from the last checkpoint; if it comes back, take a new output "
-                    "with checkpoint.initial and a lower optimiser.learning_rate, a longer "
-                    "schedule.warmup_epochs or a lower optimiser.clip_norm"
+                raise DivergenceError(
+                    f"step {step}: {name} is {value} at learning rate {learning_rate:.3g}; copy "
+                    "the training recipe to another name with a lower optimiser.learning_rate, a "
+                    "longer schedule.warmup_epochs or a lower optimiser.clip_norm, and start that "
+                    "with --from and this run's folder"
                 )
         loss, self.gradient_norm, _ = values.tolist()
         self._sum += loss
@@ -161,9 +161,14 @@ def memory_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def write_outcome(output: Path, outcome: str, message: str, exit_code: int) -> None:
-    """Say in ``outcome.json`` how a run ended: ``done``, ``stopped`` or ``failed``."""
-    data = {"outcome": outcome, "message": message, "exit_code": exit_code}
+def write_outcome(
+    output: Path, outcome: str, message: str, exit_code: int, *, passing: bool = True
+) -> None:
+    """Say in ``outcome.json`` how a run ended: ``done``, ``stopped`` or ``failed``.
+
+    ``passing`` says whether starting again may end otherwise.
+    """
+    data = {"outcome": outcome, "message": message, "exit_code": exit_code, "passing": passing}
     Storage(output).write(OUTCOME, (json.dumps(data) + "\n").encode())
 
 

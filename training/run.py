@@ -8,6 +8,7 @@ as well. Starting the same command again goes on from the last checkpoint.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,7 +17,14 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from facedata.errors import WinnowError, WorkError
+from facedata.errors import (
+    DivergenceError,
+    IntegrityError,
+    RequestError,
+    WinnowError,
+    WorkError,
+)
+from facedata.parent import follow_parent
 from facedata.storage import Storage
 from training.backbones import Backbone, BackboneConfig, build_backbone
 from training.config import ModelConfig, TrainingConfig, load_config, to_yaml
@@ -28,6 +36,8 @@ from training.world import World, joined_world
 STOPPED = 75
 """Exit code of a run that was asked to stop (``EX_TEMPFAIL`` of sysexits.h)."""
 
+_LASTING = (RequestError, IntegrityError, DivergenceError)
+"""What starting again does not mend."""
 _LOST_READER = "DataLoader worker"
 _LOST = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL")
 
@@ -118,7 +128,8 @@ def _clean_start(config: TrainingConfig) -> None:
 def _tell_failure(output: Path, error: WinnowError) -> None:
     _say(str(error))
     try:
-        write_outcome(output, "failed", str(error), error.exit_code)
+        passing = not isinstance(error, _LASTING)
+        write_outcome(output, "failed", str(error), error.exit_code, passing=passing)
     except WinnowError as problem:
         _say(str(problem))
 
@@ -142,4 +153,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    if distributed.is_torchelastic_launched():
+        # torchrun may be killed, and nobody would end this process then.
+        follow_parent(signal.SIGKILL)
     sys.exit(main())
