@@ -26,16 +26,19 @@ _NAME = re.compile(r"^(?P<dataset>[a-z0-9][a-z0-9-]{0,63})-m(?P<number>\d{4,})$"
 class ModelCard:
     """What a model is and where it comes from, as JSON values.
 
-    ``digest`` is that of the version it was trained on, ``training`` the whole configuration,
-    ``detector`` the pack whose detector it has, ``files`` the sha256 in hex of the pack's files,
-    ``evaluation`` one report for each set. ``licences`` are those of the photos, as the version's
-    data card gives them.
+    ``digest`` is that of the version it was trained on, ``training`` the whole configuration of its
+    last step, ``start`` what it began with: ``weights`` and their ``sha256``, or ``run`` with
+    ``version``, ``digest`` and ``steps``, or nothing; None is not known. ``detector`` is the pack
+    whose detector it has, ``files`` the sha256 in hex of the pack's files, ``evaluation`` one
+    report for each set. ``licences`` are those of the photos, as the version's data card gives
+    them.
     """
 
     model: str
     version: str
     digest: str
     training: dict[str, Any]
+    start: dict[str, Any] | None
     steps: int
     detector: str
     files: dict[str, str]

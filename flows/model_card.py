@@ -6,7 +6,6 @@ import hashlib
 import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import version as package_version
 from typing import Any
 
@@ -14,13 +13,15 @@ import yaml
 
 from cleaning.faces.pack import load_pack
 from facedata.errors import IntegrityError, WorkspaceError
-from facedata.models import CARD, ModelCard, model_folder, next_model
+from facedata.models import CARD, ModelCard, model_folder, next_model, read_current
 from facedata.storage import Storage
 from facedata.versions import CROISSANT
 from flows.evaluate import Evaluated
 from flows.held_out import HeldOut
 from flows.launch import last_checkpoint
+from flows.lineage import read_start, start_line
 from flows.training_job import TrainingJob
+from training.run_state import last_state, plain
 
 README = "README.md"
 _MODEL = "model.json"
@@ -59,23 +60,34 @@ def export_model(job: TrainingJob) -> str:
         warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
         weights = read_backbone(job.output / "checkpoints" / f"step-{step:09d}")
     backbone.load_state_dict(weights)
+    Storage(job.output).write(
+        _MODEL, json.dumps({"model": name, "detector": job.base_name}).encode()
+    )
     write_pack(backbone, load_pack(job.base).detector.network.path, folder)
     return name
 
 
 def write_card(
     job: TrainingJob, model: str, evaluated: Sequence[Evaluated], held_out: Sequence[HeldOut]
-) -> ModelCard:
-    """Write ``model_card.json`` and ``README.md`` into the pack; the former last."""
+) -> None:
+    """Write ``model_card.json`` and ``README.md`` into the pack; the former last.
+
+    The card says what the run did, which a request that comes later need not know. That of the
+    current model stays as it was when it was promoted.
+    """
+    current = read_current(job.home, job.dataset)
+    if current is not None and current.model == model:
+        return
     folder = job.home.local_path(model_folder(model))
     checked = {one.name: one.as_json() for one in held_out}
     card = ModelCard(
         model=model,
         version=job.manifest.version,
         digest=job.manifest.digest,
-        training=asdict(job.config),
+        training=_trained(job),
+        start=read_start(job.output),
         steps=last_checkpoint(job.output),
-        detector=job.base_name,
+        detector=str(_noted(Storage(job.output)).get("detector", job.base_name)),
         files={
             path.name: _sha256(path.read_bytes())
             for path in sorted(folder.iterdir())
@@ -91,14 +103,20 @@ def write_card(
     path = model_folder(model)
     job.home.write(f"{path}/{README}", _readme(card, evaluated, held_out).encode())
     job.home.write(f"{path}/{CARD}", card.to_json())
-    return card
+
+
+def _trained(job: TrainingJob) -> dict[str, Any]:
+    """The configuration of the run's last step, evaluated as it is asked for now."""
+    state, asked = last_state(job.output), plain(job.config)
+    return asked if state is None else {**state.config, "evaluation": asked["evaluation"]}
 
 
 def _own_name(job: TrainingJob) -> str:
     """The model's name: as noted in the run, else the next one, taken by making its folder."""
     run = Storage(job.output)
-    if run.exists(_MODEL):
-        return str(json.loads(run.read(_MODEL))["model"])
+    noted = _noted(run)
+    if "model" in noted:
+        return str(noted["model"])
     while True:
         name = next_model(job.home, job.dataset)
         try:
@@ -112,6 +130,18 @@ def _own_name(job: TrainingJob) -> str:
             ) from error
         run.write(_MODEL, json.dumps({"model": name}).encode())
         return name
+
+
+def _noted(run: Storage) -> dict[str, Any]:
+    """The model that a run has made or is making: its name, and the pack of its detector."""
+    if not run.exists(_MODEL):
+        return {}
+    try:
+        return dict(json.loads(run.read(_MODEL)))
+    except (ValueError, TypeError) as error:
+        raise IntegrityError(
+            f"{run.url(_MODEL)}: damaged ({error}); remove it, and the run exports a new model"
+        ) from error
 
 
 def _licences(job: TrainingJob) -> tuple[str, ...]:
@@ -144,6 +174,7 @@ def _readme(card: ModelCard, evaluated: Sequence[Evaluated], held_out: Sequence[
         _bullets(
             f"Trained on `{card.version}`, digest `{card.digest}`",
             f"{card.steps} steps of the training recipe `{card.training['name']}`",
+            start_line(card.start),
             f"Detector of the pack `{card.detector}`",
             f"Winnow {card.code_version}",
             *(f"`{name}` sha256 `{digest}`" for name, digest in card.files.items()),
@@ -157,13 +188,9 @@ def _readme(card: ModelCard, evaluated: Sequence[Evaluated], held_out: Sequence[
         "## Limitations",
         _bullets(*card.limitations),
         "## Training configuration",
-        f"```yaml\n{yaml.safe_dump(_plain(card.training), sort_keys=False)}```",
+        f"```yaml\n{yaml.safe_dump(card.training, sort_keys=False)}```",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _plain(values: dict[str, Any]) -> Any:
-    return json.loads(json.dumps(values))
 
 
 def _bullets(*lines: str) -> str:

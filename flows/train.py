@@ -20,6 +20,7 @@ from flows.evaluate import Evaluated, evaluate_sets
 from flows.evaluation_set import Sight
 from flows.held_out import HeldOut, check_held_out, version_faces
 from flows.launch import CONFIG, Launch, last_checkpoint, run_training
+from flows.lineage import note_start
 from flows.model_card import README, export_model, write_card
 from flows.progress import Reporter
 from flows.promote import settle
@@ -111,7 +112,8 @@ def _headline(job: TrainingJob) -> Answer:
 
 
 def _train(job: TrainingJob, run: Storage, reporter: Reporter) -> None:
-    # Every node writes the same file, so that none waits for another to do it.
+    # Every node writes the same files, so that none waits for another to do it.
+    note_start(job.config)
     run.write(CONFIG, to_yaml(job.config).encode())
     progress = TrainingProgress(reporter, job.output.name)
     run_training(Launch(output=job.output, fleet=job.fleet), progress.follow)

@@ -18,6 +18,7 @@ from facedata.versions import Manifest, list_versions, manifest_path, read_manif
 from flows.evaluation_set import EvaluationSet, open_sets
 from flows.fleet import Fleet, choose_fleet
 from flows.job import pack_location
+from flows.lineage import check_weights
 from training.config import TrainingConfig, config_from
 from training.data.released import training_set
 from training.recipes import RECIPES, Target
@@ -215,10 +216,12 @@ def _start_from(config: TrainingConfig, home: Storage, initial: str | None) -> T
 def _check_beginning(config: TrainingConfig, manifest: Manifest) -> None:
     """Check what the processes would refuse, before anything of an earlier run is overwritten."""
     state = last_state(Path(config.output))
-    if state is None:
+    if state is not None:
+        check_same_run(config, manifest.digest, state)
+    elif config.checkpoint.initial is not None:
         check_source(config)
     else:
-        check_same_run(config, manifest.digest, state)
+        check_weights(config)
 
 
 def _previous_run(config: TrainingConfig, home: Storage) -> Path | None:
