@@ -53,7 +53,7 @@ def save(output: Path, state: RunState, learned: Learned, world: World) -> Path:
         StorageError: when it cannot be written; earlier ones are untouched.
     """
     folder = output / "checkpoints" / f"step-{state.step:09d}"
-    plain, sharded = layer_tensors(learned.class_layer, state.classes)
+    plain, sharded = layer_tensors(learned.class_layer)
     tensors = {
         **_prefixed(BACKBONE, learned.backbone.state_dict()),
         **_prefixed(OPTIMISER, _optimiser_tensors(learned.optimiser)),
@@ -95,7 +95,7 @@ def prune(output: Path, keep: int) -> None:
 
 
 def layer_tensors(
-    layer: PartialFC | None, classes: int
+    layer: PartialFC | None,
 ) -> tuple[dict[str, torch.Tensor], dict[str, RowShard]]:
     """A class layer's tensors by their names in a checkpoint.
 
@@ -109,7 +109,8 @@ def layer_tensors(
     for name, tensor in layer.state_dict().items():
         if name.startswith(_CENTRES):
             start = layer.classes_here.start
-            sharded[_LAYER + name] = RowShard(rows=tensor, start=start, total=classes)
+            total = layer.config.classes
+            sharded[_LAYER + name] = RowShard(rows=tensor, start=start, total=total)
         else:
             plain[_LAYER + name] = tensor
     return plain, sharded

@@ -162,10 +162,10 @@ class ScheduleConfig(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggingConfig(_Strict):
-    """A line of progress every ``every`` steps; ``tensorboard`` needs the package of that name."""
+    """A line of progress every ``every`` steps, for TensorBoard too unless that is switched off."""
 
     every: Count = 20
-    tensorboard: bool = False
+    tensorboard: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,11 +53,14 @@ _WATCHED = ("the loss", "the norm of the backbone's gradient", "the norm of the 
 
 
 class ProgressLog:
-    """Appends to ``progress.jsonl`` in a run's folder; a resumed run goes on in the same file."""
+    """Appends to ``progress.jsonl`` in a run's folder; a resumed run goes on in the same file.
 
-    def __init__(self, output: Path, *, tensorboard: bool) -> None:
+    TensorBoard forgets what an earlier start said of steps after ``first_step``.
+    """
+
+    def __init__(self, output: Path, *, first_step: int, tensorboard: bool) -> None:
         self._storage = Storage(output)
-        self._writer = _tensorboard(output / "tensorboard") if tensorboard else None
+        self._writer = _tensorboard(output / "tensorboard", first_step + 1) if tensorboard else None
 
     def add(self, line: Progress) -> None:
         """Write a line."""
@@ -172,12 +175,12 @@ def write_outcome(
     Storage(output).write(OUTCOME, (json.dumps(data) + "\n").encode())
 
 
-def _tensorboard(folder: Path) -> Any:
+def _tensorboard(folder: Path, forget_from: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise RequestError(
-            "logging.tensorboard: the package tensorboard is not installed; install it, or leave "
-            "the key out"
+            "logging.tensorboard: the package tensorboard is not installed; install it, or set the "
+            "key to false"
         ) from error
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=forget_from)

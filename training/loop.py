@@ -15,11 +15,11 @@ from facedata.errors import WinnowError
 from training.checkpoint import prune, save
 from training.config import TrainingConfig
 from training.data.decode import network_input
-from training.data.loader import AnyBatch, Share, batches, next_or_error, on_device
+from training.data.loader import AnyBatch, Batch, Share, batches, on_device
 from training.data.mixing import key_of
 from training.log import Pace, Progress, ProgressLog, StepResult, StepWatch, memory_mb
 from training.optimise import clip_gradient, learning_rate, set_learning_rate
-from training.prepare import BuildBackbone, Prepared, prepare
+from training.prepare import BuildBackbone, StoppedEarlyError, Prepared, prepare
 from training.run_state import RunState, plain
 from training.world import World
 
@@ -71,7 +71,11 @@ def train(config: TrainingConfig, world: World, build: BuildBackbone) -> Ended:
     """
     stop = StopRequest()
     with stop.listening():
-        return _Run(config, world, prepare(config, world, build)).to_the_end(stop)
+        try:
+            prepared = prepare(config, world, build, lambda: stop.made)
+        except StoppedEarlyError as cut:
+            return Ended(step=cut.step, steps=cut.steps, checkpoint=None)
+        return _Run(config, world, prepared).to_the_end(stop)
 
 
 class _Run:
@@ -94,7 +98,7 @@ class _Run:
         arriving = self._batches()
         try:
             for step in range(self._prepared.first_step, self._steps):
-                batch, error = next_or_error(arriving)
+                batch, error = self._next(arriving)
                 stopping, failing = self._world.any_of(stop.made, error is not None)
                 if stopping or failing:
                     self._save(step)
@@ -110,7 +114,14 @@ class _Run:
         self._save(self._steps)
         return Ended(step=self._steps, steps=self._steps, checkpoint=self._checkpoint)
 
-    def _take(self, step: int, batch: AnyBatch) -> None:
+    def _next(self, arriving: Iterator[AnyBatch]) -> tuple[Batch | None, WinnowError | None]:
+        """This rank's next batch, decoded and on its device, or why there is none."""
+        try:
+            return on_device(next(arriving), self._world.device), None
+        except WinnowError as error:
+            return None, error
+
+    def _take(self, step: int, batch: Batch) -> None:
         """One step, and what is due after it."""
         rate = learning_rate(step, self._prepared.schedule)
         self._watch.add(self._step(step, batch, rate), step, rate)
@@ -120,16 +131,15 @@ class _Run:
         if done % self._config.checkpoint.every == 0:
             self._save(done)
 
-    def _step(self, step: int, batch: AnyBatch, rate: float) -> StepResult:
+    def _step(self, step: int, batch: Batch, rate: float) -> StepResult:
         """Train on a batch."""
         device, learned = self._world.device, self._prepared.learned
         # Chance is a function of seed, step and rank, so that a resumed run draws the same.
         torch.manual_seed(key_of(self._config.seed, step, self._world.rank))
-        moved = on_device(batch, device)
-        images = network_input(moved.images)
+        images = network_input(batch.images)
         half = self._config.precision == "bfloat16"
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-            loss = self._prepared.loss(self._prepared.network(images), moved.labels)
+            loss = self._prepared.loss(self._prepared.network(images), batch.labels)
         learned.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         result = StepResult(
@@ -197,7 +207,10 @@ class _Run:
     def _open_log(self) -> ProgressLog | None:
         if self._world.rank > 0:
             return None
-        return ProgressLog(self._output, tensorboard=self._config.logging.tensorboard)
+        first = self._prepared.first_step
+        return ProgressLog(
+            self._output, first_step=first, tensorboard=self._config.logging.tensorboard
+        )
 
     def _raise_everywhere(self, error: WinnowError | None) -> None:
         def fail() -> None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import distributed, nn
 
 from facedata.errors import RequestError
 from facedata.storage import Storage
-from facedata.versions import MANIFEST, read_manifest
+from facedata.versions import MANIFEST, manifest_path, read_manifest
 from training.beginning import find_beginning
 from training.centres import CentreOptimiser
 from training.checkpoint import Learned
 from training.config import ModelConfig, TrainingConfig
 from training.data.augment import AugmentConfig
-from training.data.decode import gpu_decoder
+from training.data.decode import SIDE, gpu_decoder
 from training.data.loader import FaceBatches, LoaderConfig
 from training.data.order import OrderConfig, steps_of
 from training.data.released import TrainingSet, check_classes, training_set
@@ -33,9 +35,17 @@ from training.run_state import finished
 from training.weights import load_weights
 from training.world import World
 
-_VERIFY_THREADS = 4
+_VERIFY_THREADS, _VERIFY_SHARDS = 4, 16
 BuildBackbone = Callable[[ModelConfig], nn.Module]
 """(configuration) → module of (n, 3, 112, 112) float32 in [-1, 1] → embeddings (n, d)."""
+
+
+class StoppedEarlyError(Exception):
+    """The run was asked to stop before it was prepared, with ``step`` of ``steps`` done."""
+
+    def __init__(self, step: int, steps: int) -> None:
+        super().__init__(step, steps)
+        self.step, self.steps = step, steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +62,18 @@ class Prepared:
     first_step: int
 
 
-def prepare(config: TrainingConfig, world: World, build: BuildBackbone) -> Prepared:
+def prepare(
+    config: TrainingConfig,
+    world: World,
+    build: BuildBackbone,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Prepared:
     """Read the version, check the request, build everything, and read the checkpoint if any.
 
+    ``stopping`` is asked now and then, on each rank, whether to stop instead.
+
     Raises:
+        StoppedEarlyError: when any rank is to stop; raised on all of them.
         RequestError: when the request cannot be carried out.
         IntegrityError: when the version or the checkpoint is damaged.
         StorageError: when something cannot be read.
@@ -63,14 +81,19 @@ def prepare(config: TrainingConfig, world: World, build: BuildBackbone) -> Prepa
     described = world.from_first(lambda: _describe(config))
     world.together(lambda: _check(config, world, described))
     dataset = FaceBatches(ShardStore(described, _read_config(config)), _loader_config(config))
-    if config.data.verify:
-        _verify(config, world, dataset)
     beginning = world.from_first(lambda: find_beginning(config, described))
+    schedule = _schedule(config, dataset.order.samples)
+
+    def may_stop() -> None:
+        if any(world.any_of(stopping())):
+            raise StoppedEarlyError(beginning.step, schedule.steps)
+
+    if config.data.verify:
+        _verify(config, world, dataset.store, may_stop)
     learned = _build(config, world, build, described.classes)
     if beginning.folder is not None:
-        folder, sources = beginning.folder, beginning.sources
-        rows = np.arange(described.classes) if sources is None else sources
-        world.together(lambda: load(folder, learned, rows))
+        folder = beginning.folder
+        world.together(lambda: load(folder, learned, beginning.sources))
     elif config.model.weights is not None:
         _go_on_from(Path(config.model.weights), config, world, dataset, learned)
     return Prepared(
@@ -80,7 +103,7 @@ def prepare(config: TrainingConfig, world: World, build: BuildBackbone) -> Prepa
         learned=learned,
         network=_network(config.model, learned.backbone, world),
         loss=_loss(learned),
-        schedule=_schedule(config, dataset.order.samples),
+        schedule=schedule,
         first_step=beginning.step,
     )
 
@@ -130,7 +153,8 @@ def _describe(config: TrainingConfig) -> TrainingSet:
             f"output {config.output}: checkpoints need a folder on a disk that all nodes share"
         )
     if not finished(Path(config.output)):
-        output.write(MANIFEST, manifest.to_json())
+        path = manifest_path(manifest.version)
+        output.write(MANIFEST, Storage(config.data.workspace).read(path))
     return described
 
 
@@ -161,10 +185,10 @@ def _check(config: TrainingConfig, world: World, described: TrainingSet) -> None
     if len(set(names)) < len(names):
         raise RequestError(f"metric_losses are {', '.join(names)}; name each once")
     if config.data.decode == "gpu":
-        _check_gpu_decode(config)
+        _check_gpu_decode(config, world.device)
 
 
-def _check_gpu_decode(config: TrainingConfig) -> None:
+def _check_gpu_decode(config: TrainingConfig, device: torch.device) -> None:
     if config.device != "cuda":
         raise RequestError("data.decode is gpu, device is cpu; set data.decode: cpu")
     asked = asdict(config.data.augment)
@@ -174,13 +198,26 @@ def _check_gpu_decode(config: TrainingConfig) -> None:
             f"data.decode is gpu, data.augment.{changes[0]} is {asked[changes[0]]}; only flip is "
             "done there: set data.decode: cpu, or leave the others at 0"
         )
-    gpu_decoder()
+    io = gpu_decoder()
+    _, crop = cv2.imencode(".jpg", np.zeros((SIDE, SIDE, 3), dtype=np.uint8))
+    try:
+        io.decode_jpeg([torch.from_numpy(crop)], device=device)
+    except RuntimeError as error:
+        raise RequestError(
+            f"data.decode gpu: this torchvision decodes no JPEG on a GPU ({error}); install one "
+            "with nvJPEG, or set data.decode: cpu"
+        ) from error
 
 
-def _verify(config: TrainingConfig, world: World, dataset: FaceBatches) -> None:
-    store = dataset.store
-    mine = range(world.rank, len(store.training_set.shards), world.size)
-    seen = world.together(lambda: store.classes_seen(mine, _VERIFY_THREADS))
+def _verify(
+    config: TrainingConfig, world: World, store: ShardStore, may_stop: Callable[[], None]
+) -> None:
+    seen = np.zeros(store.training_set.classes, dtype=np.bool_)
+    shards, at_once = len(store.training_set.shards), world.size * _VERIFY_SHARDS
+    for first in range(0, shards, at_once):
+        may_stop()
+        mine = range(first + world.rank, min(first + at_once, shards), world.size)
+        seen |= world.together(partial(store.classes_seen, mine, _VERIFY_THREADS))
     if world.control is not None:
         votes = torch.from_numpy(seen.astype(np.uint8))
         distributed.all_reduce(votes, op=distributed.ReduceOp.MAX, group=world.control)

@@ -22,13 +22,14 @@ from training.sharded_rows import RowLoadPlanner, RowShard
 _WINDOW_NUMBERS = 2**26
 
 
-def load(folder: Path, learned: Learned, sources: NDArray[np.int64]) -> None:
+def load(folder: Path, learned: Learned, sources: NDArray[np.int64] | None = None) -> None:
     """Fill what training changes from a checkpoint, on each rank by itself.
 
     Args:
         folder: a whole checkpoint.
         learned: filled in place; classes without a source keep what they have.
-        sources: (classes,) int64, for every class its row in the checkpoint, or -1.
+        sources: (classes,) int64, for every class its row in the checkpoint, or -1; None where
+            every class has its own row, as in a run that goes on.
 
     Raises:
         IntegrityError: when the checkpoint is damaged.
@@ -37,15 +38,15 @@ def load(folder: Path, learned: Learned, sources: NDArray[np.int64]) -> None:
     metadata = _metadata(folder)
     _load_module(folder, metadata, BACKBONE, learned.backbone)
     _load_optimiser(folder, metadata, learned.optimiser)
-    own, sharded = layer_tensors(learned.class_layer, len(sources))
+    own, sharded = layer_tensors(learned.class_layer)
     stored = _read(folder, metadata, own.keys() & metadata.state_dict_metadata.keys())
     for name, tensor in stored.items():
         own[name].copy_(tensor)
     for name, shard in sharded.items():
-        here = sources[shard.start : shard.start + len(shard.rows)]
+        here = _part(sources, shard.start, len(shard.rows))
         _load_rows(folder, metadata, (name, shard.rows), here)
     for name, rows in metric_tensors(learned.metric_losses).items():
-        _load_rows(folder, metadata, (name, rows), sources)
+        _load_rows(folder, metadata, (name, rows), _part(sources, 0, len(rows)))
 
 
 def read_backbone(folder: Path) -> dict[str, torch.Tensor]:
@@ -78,6 +79,11 @@ def _load_optimiser(folder: Path, metadata: Metadata, optimiser: torch.optim.Opt
         state.setdefault(int(number), {})[key] = tensor
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _part(sources: NDArray[np.int64] | None, first: int, count: int) -> NDArray[np.int64]:
+    """The sources of ``count`` classes from ``first`` on."""
+    return np.arange(first, first + count) if sources is None else sources[first : first + count]
 
 
 def _load_rows(

@@ -26,7 +26,6 @@ from training.run_state import MARKER, RunState, finished, read_state
 from training.world import World
 
 CLASSES, SIZE = 11, 8
-ALL = np.arange(CLASSES)
 ALONE = World(rank=0, size=1, device=torch.device("cpu"), control=None)
 
 
@@ -133,7 +132,7 @@ def write_on_ranks(folder: Path, optimiser: str) -> dict[str, torch.Tensor]:
 
 def read_on_ranks(folder: Path, optimiser: str) -> dict[str, torch.Tensor]:
     learned = make(optimiser, seed=9)
-    load(finished(folder)[-1], learned, ALL)
+    load(finished(folder)[-1], learned)
     return everything(learned)
 
 
@@ -151,7 +150,7 @@ def test_two_ranks_write_and_one_and_four_read_the_same(tmp_path: Path, optimise
     written = joined(on_ranks(2, write_on_ranks, tmp_path, optimiser))
 
     learned = make(optimiser, seed=9)
-    load(finished(tmp_path)[-1], learned, ALL)
+    load(finished(tmp_path)[-1], learned)
     four = joined(on_ranks(4, read_on_ranks, tmp_path, optimiser))
 
     assert_same(everything(learned), written)
@@ -166,7 +165,7 @@ def test_a_resumed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     save(tmp_path, state_of(3), half, ALONE)
 
     again = make(sample_rate=0.5, seed=0)
-    load(finished(tmp_path)[-1], again, ALL)
+    load(finished(tmp_path)[-1], again)
     train(again, 3, first=3)
 
     assert_same(everything(again), everything(whole))
@@ -223,7 +222,7 @@ def test_small_windows_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyP
     save(tmp_path, state_of(2), written, ALONE)
 
     read = make(seed=4)
-    load(finished(tmp_path)[-1], read, ALL)
+    load(finished(tmp_path)[-1], read)
 
     assert_same(everything(read), everything(written))
 
@@ -234,7 +233,7 @@ def test_bfloat16_centres_are_kept_bit_for_bit(tmp_path: Path) -> None:
     save(tmp_path, state_of(2), written, ALONE)
 
     read = make(centre_dtype="bfloat16", seed=4)
-    load(finished(tmp_path)[-1], read, ALL)
+    load(finished(tmp_path)[-1], read)
 
     assert_same(everything(read), everything(written))
 
@@ -253,14 +252,14 @@ def test_another_backbone_is_refused(tmp_path: Path) -> None:
     other.backbone.append(nn.Linear(2, 2))
 
     with pytest.raises(RequestError, match=r"not of this backbone, '2\.bias' differs"):
-        load(folder, other, ALL)
+        load(folder, other)
 
 
 def test_another_size_of_centres_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path, state_of(1), make(), ALONE)
 
     with pytest.raises(RequestError, match=r"rows of \(1, 8\), this run of \(3, 8\)"):
-        load(folder, make(sub_centres=3), ALL)
+        load(folder, make(sub_centres=3))
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
@@ -269,7 +268,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         path.unlink()
 
     with pytest.raises(IntegrityError, match="step-000000001: cannot be read"):
-        load(folder, make(), ALL)
+        load(folder, make())
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
