@@ -7,8 +7,8 @@ Nodes are renamed here so that the answer is always no: input is (x - 127.5) / 1
 from __future__ import annotations
 
 import copy
+import io
 import shutil
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -34,6 +34,8 @@ def write_pack(backbone: nn.Module, detector: Path, folder: Path) -> None:
     """Write a new pack: ``det.onnx``, a copy of ``detector``, ``rec.onnx`` and ``rec.pt``.
 
     The folder appears when all files are whole and the recogniser was found equal to the backbone.
+    Until then they are in a folder beside it, ``.<name>.part``; what a killed process left there is
+    removed, so only one process may write a pack of that name.
 
     Raises:
         ModelError: the detector is missing, or the folder holds something already.
@@ -44,19 +46,22 @@ def write_pack(backbone: nn.Module, detector: Path, folder: Path) -> None:
         raise ModelError(f"detector {detector}: no such file; name an SCRFD .onnx with landmarks")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(f"model pack {folder}: it exists already; choose a new folder")
+    part = folder.with_name(f".{folder.name}.part")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-            pack = Path(scratch) / "pack"
-            pack.mkdir()
-            shutil.copyfile(detector, pack / DETECTOR)
-            export_recogniser(backbone, pack / RECOGNISER)
-            save_weights(_plain(backbone), pack / WEIGHTS)
-            pack.replace(folder)
+        if part.exists():
+            shutil.rmtree(part)
+        part.mkdir(parents=True)
+        shutil.copyfile(detector, part / DETECTOR)
+        export_recogniser(backbone, part / RECOGNISER)
+        save_weights(_plain(backbone), part / WEIGHTS)
+        part.replace(folder)
     except OSError as error:
         raise StorageError(
-            f"model pack {folder}: writing failed: {error.strerror}; check space and rights"
+            f"model pack {folder}: writing failed: {error.strerror or error}; check space and "
+            "rights, and run again"
         ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def export_recogniser(backbone: nn.Module, path: Path) -> None:
@@ -65,31 +70,38 @@ def export_recogniser(backbone: nn.Module, path: Path) -> None:
     The backbone is exported in float32 and eval mode, from a copy on the processor. The same
     weights give the same bytes.
 
-    Raises ``WorkError`` when it cannot be exported, or when onnxruntime gives other embeddings for
-    one crop or several.
+    Raises:
+        WorkError: it cannot be exported, or onnxruntime gives other embeddings for one crop or
+            several.
+        OSError: as the file system does.
     """
     model = _plain(backbone)
     try:
         with warnings.catch_warnings():
             # What tracing cannot follow is found by the comparison below, or does no harm.
             warnings.simplefilter("ignore")
-            _trace(model, path)
+            traced = _trace(model)
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         raise WorkError(
             f"export of {type(model).__name__}: torch cannot write it as ONNX: "
             f"{str(error).strip().splitlines()[0][:200]}; use operators of opset {_OPSET}"
         ) from error
-    _tidy(path)
-    _check_equal(model, path)
+    recogniser = _tidy(traced)
+    _check_equal(model, recogniser)
+    path.write_bytes(recogniser)
 
 
-def _trace(model: nn.Module, path: Path) -> None:
+def _trace(model: nn.Module) -> bytes:
+    """The model as ONNX, in memory: torch calls a full disk an error of the model."""
+    buffer = io.BytesIO()
     torch.onnx.export(
-        model, (torch.zeros(2, 3, SIDE, SIDE),), str(path),
+        # With dynamo=False streams are taken as well as paths, whatever the signature says.
+        model, (torch.zeros(2, 3, SIDE, SIDE),), buffer,  # type: ignore[arg-type]
         input_names=["data"], output_names=["embedding"],
         dynamic_axes={"data": {0: "batch"}, "embedding": {0: "batch"}}, opset_version=_OPSET,
         dynamo=False,
     )  # fmt: skip
+    return buffer.getvalue()
 
 
 def _plain(backbone: nn.Module) -> nn.Module:
@@ -99,20 +111,20 @@ def _plain(backbone: nn.Module) -> nn.Module:
     return model.cpu().float().eval()
 
 
-def _tidy(path: Path) -> None:
-    """Neutral names, nothing that differs between machines, and a checked file."""
-    model = onnx.load(path)
+def _tidy(traced: bytes) -> bytes:
+    """Neutral names, nothing that differs between machines, and a checked model."""
+    model = onnx.load_from_string(traced)
     for index, node in enumerate(model.graph.node):
         node.name, node.doc_string = f"node_{index}", ""
         del node.metadata_props[:]
     model.producer_name, model.producer_version, model.doc_string = "winnow", "", ""
     onnx.checker.check_model(model)
-    onnx.save(model, path)
+    return bytes(model.SerializeToString())
 
 
-def _check_equal(model: nn.Module, path: Path) -> None:
+def _check_equal(model: nn.Module, recogniser: bytes) -> None:
     """Compare with torch in batches that differ from the one it was traced with."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(recogniser, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     for count in _CHECKED_BATCHES:
         images = rng.uniform(-1, 1, (count, 3, SIDE, SIDE)).astype(np.float32)

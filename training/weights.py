@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 
@@ -13,8 +14,14 @@ from facedata.models import WEIGHTS
 
 
 def save_weights(backbone: nn.Module, path: Path) -> None:
-    """Write a backbone's parameters and statistics."""
-    torch.save(backbone.state_dict(), path)
+    """Write a backbone's parameters and statistics.
+
+    Raises:
+        OSError: as the file system does; torch alone says ``RuntimeError`` when a disk is full.
+    """
+    buffer = io.BytesIO()
+    torch.save(backbone.state_dict(), buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def load_weights(backbone: nn.Module, path: Path) -> None:

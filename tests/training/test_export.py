@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from torch import nn
 import demo
 from demo.casting import make_person
 from demo.photo import render_photo
-from facedata.errors import ModelError, WorkError
+from facedata.errors import ModelError, StorageError, WorkError
 from training.evaluate.embedder import open_recogniser
 from training.export import export_recogniser, write_pack
 
@@ -185,6 +188,58 @@ def test_an_unfaithful_export_is_refused(model: nn.Module, tmp_path: Path) -> No
     with pytest.raises(WorkError, match="export of"):
         write_pack(model, DETECTOR, tmp_path / "pack")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_files() -> Iterator[Callable[[int], None]]:
+    """``small_files(bytes)``: from now on files of this process are no larger."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", ["det.onnx", "rec.onnx", "rec.pt"])
+def test_a_disk_that_takes_no_more_is_not_the_model_s_fault(
+    pack: Path,
+    backbone: nn.Module,
+    tmp_path: Path,
+    small_files: Callable[[int], None],
+    name: str,
+) -> None:
+    recogniser = (pack / "rec.onnx").stat().st_size
+    model, detector = copy.deepcopy(backbone), DETECTOR
+    if name != "det.onnx":
+        detector = tmp_path / "small.onnx"
+        detector.touch()
+    if name == "rec.pt":
+        # Not in the graph, so that only this file is too large.
+        model.register_buffer("unused", torch.zeros(recogniser))
+    small_files({"det.onnx": 100, "rec.onnx": recogniser - 1, "rec.pt": recogniser}[name])
+
+    with pytest.raises(StorageError, match=r"writing failed: File too large; check space and"):
+        write_pack(model, detector, tmp_path / "full")
+
+    assert not (tmp_path / "full").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_a_killed_export_left_is_removed(backbone: nn.Module, tmp_path: Path) -> None:
+    left = tmp_path / ".trained.part"
+    left.mkdir()
+    (left / "rec.onnx").write_bytes(b"half")
+    (left / "other").write_bytes(b"")
+    (tmp_path / "trained").mkdir()
+
+    write_pack(backbone, DETECTOR, tmp_path / "trained")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["trained"]
+    assert {path.name for path in (tmp_path / "trained").iterdir()} == {
+        "det.onnx", "rec.onnx", "rec.pt",
+    }  # fmt: skip
 
 
 def test_a_pack_is_not_written_over_another(pack: Path, backbone: nn.Module) -> None:

@@ -38,6 +38,11 @@ def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
         assert torch.equal(value, other.state_dict()[name]), name
 
 
+def test_a_full_disk_is_the_disk_s_error() -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        save_weights(build_backbone(MICRO), Path("/dev/full"))
+
+
 class _Hostile:
     def __reduce__(self) -> tuple[object, ...]:
         return Path.touch, (Path("owned"),)
