@@ -19,7 +19,7 @@ from training.data.loader import AnyBatch, Batch, Share, batches, on_device
 from training.data.mixing import key_of
 from training.log import Pace, Progress, ProgressLog, StepResult, StepWatch, memory_mb
 from training.optimise import clip_gradient, learning_rate, set_learning_rate
-from training.prepare import BuildBackbone, StoppedEarlyError, Prepared, prepare
+from training.prepare import BuildBackbone, Prepared, StoppedEarlyError, prepare
 from training.run_state import RunState, plain
 from training.world import World
 

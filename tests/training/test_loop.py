@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -564,6 +565,7 @@ def test_tensorboard_draws_a_step_once_that_was_done_twice(config: TrainingConfi
     """Killed after step 8 of which 6 and 8 were told, it goes on from the checkpoint of step 5."""
     assert on_ranks(1, config, lambda _: calling(kill_self(signal.SIGKILL, 9))) == [-9]
     assert read_state(finished(Path(config.output))[-1]).step == 5
+    time.sleep(1)  # TensorBoard reads its files by the second in which they were begun
 
     assert run(config, build) == 0
 
