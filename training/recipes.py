@@ -42,9 +42,10 @@ class Target:
 
 
 def demo_cpu(target: Target) -> TrainingConfig:
-    """Minutes on two cores: the demo's version, a small backbone, and every augmentation a little.
+    """Minutes on two cores: a small backbone, and every augmentation.
 
-    A few hundred photos of two dozen people do not make a recogniser; they refine one. With
+    From random weights two thousand people with six photos each make a recogniser
+    (``benchmarks/demo_training.py``). The demo's two dozen do not; they refine one: with
     ``weights`` it goes on from the pack that cleaned the version, at a low rate.
     """
     fresh = target.weights is None
@@ -54,16 +55,19 @@ def demo_cpu(target: Target) -> TrainingConfig:
         data=_data(
             target,
             workers=1,
-            augment=AugmentOptions(downscale=0.1, blur=0.1, jpeg=0.1, grey=0.05),
+            augment=AugmentOptions(
+                misalign=0.8, light=0.6, downscale=0.2, blur=0.2, jpeg=0.2, grey=0.1
+            ),
         ),
         model=ModelConfig(backbone="micro", embedding_size=128, weights=target.weights),
-        class_layer=ClassLayerConfig(margin=MarginOptions(name="cosface", cosine=0.2, scale=32.0)),
+        class_layer=ClassLayerConfig(margin=MarginOptions(name="arcface", angle=0.3, scale=32.0)),
         optimiser=OptimiserConfig(
             name="adamw", learning_rate=_FRESH_RATE if fresh else _REFINING_RATE, weight_decay=0.05
         ),
-        schedule=ScheduleConfig(epochs=12.0 if fresh else 4.0, warmup_epochs=1.0),
-        global_batch=64,
+        schedule=ScheduleConfig(epochs=35.0 if fresh else 4.0, warmup_epochs=1.0, power=1.0),
+        global_batch=128 if fresh else 64,
         device="cpu",
+        precision="bfloat16",
         logging=LoggingConfig(every=10),
         checkpoint=CheckpointConfig(every=100),
     )
@@ -106,9 +110,7 @@ def hundred_million(target: Target) -> TrainingConfig:
 
     No public recipe goes so far; it continues ``wf42m_r100_pfc``. 128 dimensions, centres and
     their momentum in bfloat16 take 51 GB in all; a tenth of the negatives keeps the logits of a
-    step at 10 million columns. The batch is larger and the rate warms up, as in the public
-    recipes of batch 4096 (``configs/wf42m_pfc02_8gpus_r50_bs4k.py``), because a class comes up so
-    rarely.
+    step at 10 million columns. Half an epoch of warm-up, because a class comes up so rarely.
     """
     return TrainingConfig(
         name="hundred_million",
@@ -122,7 +124,7 @@ def hundred_million(target: Target) -> TrainingConfig:
             state_dtype="bfloat16",
             gather_dtype="bfloat16",
         ),
-        optimiser=OptimiserConfig(learning_rate=0.2, weight_decay=5e-4),
+        optimiser=OptimiserConfig(learning_rate=0.1, weight_decay=5e-4),
         schedule=ScheduleConfig(epochs=10.0, warmup_epochs=0.5),
         global_batch=1024,
         precision="bfloat16",
@@ -149,7 +151,7 @@ def _data(
     )
 
 
-_FRESH_RATE, _REFINING_RATE = 2e-3, 3e-5
+_FRESH_RATE, _REFINING_RATE = 3e-3, 3e-5
 
 Recipe = Callable[[Target], TrainingConfig]
 
