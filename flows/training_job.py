@@ -23,6 +23,7 @@ from training.config import TrainingConfig, config_from
 from training.data.released import training_set
 from training.recipes import RECIPES, Target
 from training.recipes import recipe as named_recipe
+from training.request import check_names, check_request
 from training.run_state import check_same_run, check_source, finished, is_done, last_state
 
 PREVIOUS = "previous"
@@ -97,7 +98,10 @@ def open_training(
         weights=str(base) if (base / WEIGHTS).is_file() else None,
     )
     config = _start_from(read_training_recipe(recipe, target), home, options.initial)
-    training_set(workspace, manifest, config.data.digest)
+    described = training_set(workspace, manifest, config.data.digest)
+    fleet = _fleet(config, options)
+    check_names(config)
+    check_request(config, described, fleet.processes * fleet.nodes)
     _check_beginning(config, manifest)
     return TrainingJob(
         manifest=manifest,
@@ -106,7 +110,7 @@ def open_training(
         base=base,
         base_name=base_name,
         sets=_sets(config),
-        fleet=choose_fleet(config.device, options.processes, options.nodes, options.rendezvous),
+        fleet=fleet,
         join=options.join,
     )
 
@@ -194,6 +198,15 @@ def _resolved(config: TrainingConfig, path: Path) -> TrainingConfig:
     if model.weights is not None:
         model = replace(model, weights=str(folder / model.weights))
     return replace(config, data=data, model=model, checkpoint=checkpoint, evaluation=evaluation)
+
+
+def _fleet(config: TrainingConfig, options: TrainingOptions) -> Fleet:
+    if options.join and options.nodes == 1:
+        raise RequestError(
+            "--join makes this machine a further one of a run on several; give --nodes and "
+            "--rendezvous as on the first, or leave --join out"
+        )
+    return choose_fleet(config.device, options.processes, options.nodes, options.rendezvous)
 
 
 def _sets(config: TrainingConfig) -> tuple[EvaluationSet, ...]:

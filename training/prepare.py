@@ -30,6 +30,7 @@ from training.margins import MarginConfig, require_margin
 from training.metric_losses import JointLoss, LossLayer, MetricLoss, MetricLossConfig
 from training.optimise import Schedule, backbone_optimiser
 from training.partial_fc import PartialFC, PartialFCConfig
+from training.request import check_request
 from training.restore import load
 from training.run_state import finished
 from training.weights import load_weights
@@ -159,45 +160,14 @@ def _describe(config: TrainingConfig) -> TrainingSet:
 
 
 def _check(config: TrainingConfig, world: World, described: TrainingSet) -> None:
-    if world.size > described.classes:
-        raise RequestError(
-            f"version {described.version}: {described.classes} classes cannot be shared by "
-            f"{world.size} processes; start at most {described.classes}"
-        )
-    if config.global_batch % world.size:
-        raise RequestError(
-            f"global_batch is {config.global_batch}, not a multiple of the {world.size} processes; "
-            f"use {-(-config.global_batch // world.size) * world.size}, or another number of them"
-        )
-    if config.global_batch < 2 * world.size:
-        raise RequestError(
-            f"global_batch is {config.global_batch} for {world.size} processes; batch statistics "
-            f"need two images in each, so use at least {2 * world.size}"
-        )
-    if config.class_layer is None and not config.metric_losses:
-        raise RequestError(
-            "class_layer is null and metric_losses is empty: there is nothing to learn from; "
-            "leave class_layer out, or name a metric loss"
-        )
+    check_request(config, described, world.size)
     _layer_config(config, described.classes)
     _metric_configs(config, described.classes)
-    names = [one.name for one in config.metric_losses]
-    if len(set(names)) < len(names):
-        raise RequestError(f"metric_losses are {', '.join(names)}; name each once")
     if config.data.decode == "gpu":
-        _check_gpu_decode(config, world.device)
+        _check_gpu_decode(world.device)
 
 
-def _check_gpu_decode(config: TrainingConfig, device: torch.device) -> None:
-    if config.device != "cuda":
-        raise RequestError("data.decode is gpu, device is cpu; set data.decode: cpu")
-    asked = asdict(config.data.augment)
-    changes = [name for name, chance in asked.items() if chance > 0 and name != "flip"]
-    if changes:
-        raise RequestError(
-            f"data.decode is gpu, data.augment.{changes[0]} is {asked[changes[0]]}; only flip is "
-            "done there: set data.decode: cpu, or leave the others at 0"
-        )
+def _check_gpu_decode(device: torch.device) -> None:
     io = gpu_decoder()
     _, crop = cv2.imencode(".jpg", np.zeros((SIDE, SIDE, 3), dtype=np.uint8))
     try:

@@ -191,6 +191,16 @@ def test_an_unknown_recipe(workspace: Path, name: str, says: str) -> None:
     [
         ({"lr": 1}, "unknown key 'lr'; allowed here: name, output, data"),
         ({"data": 3}, "key 'data' needs keys below it"),
+        (
+            {"model": {"backbone": "resnext"}},
+            "no backbone is called 'resnext'; use one of iresnet100",
+        ),
+        ({"class_layer": {"margin": {"name": "best"}}}, "no margin is called 'best'; use one of"),
+        ({"class_layer": None}, "there is nothing to learn from"),
+        (
+            {"model": {"backbone": "micro", "weights": "no"}},
+            "no such file, or a pack without rec.pt",
+        ),
         ({"evaluation": {"sets": ["no.bin"]}}, "no.bin: no such file; check the path"),
     ],
 )
@@ -242,6 +252,14 @@ def test_an_event_of_another_workspace(workspace: Path) -> None:
          "training recipe 'best': not known"),
         (["train", "people-v0001", "--detector", "demo", "--recipe", "glint360k_r50"],
          "device cuda: no GPU found on this machine"),
+        (["train", "people-v0001", "--detector", "demo", "--join"],
+         "give --nodes and --rendezvous as on the first, or leave --join out"),
+        (["train", "people-v0001", "--detector", "demo", "--from", "/nowhere", "--dry-run"],
+         "checkpoint.initial /nowhere: no whole checkpoint below it"),
+        (["train", "people-v0001", "--detector", "demo", "--processes", "4", "--dry-run"],
+         "3 classes cannot be shared by 4 processes; start at most 3"),
+        (["train", "people-v0001", "--detector", "demo", "--processes", "3"],
+         "global_batch is 64, not a multiple of the 3 processes"),
         (["train", "people-v0001", "--detector", "demo", "--nodes", "2"], "2 nodes need a place"),
         (["evaluate", "demo"], "nothing to evaluate on; give --pairs CSV or --bin FILE"),
         (["evaluate", "demo", "--bin", "no.bin"], "evaluation set no.bin: no such file"),
