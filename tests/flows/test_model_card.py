@@ -40,7 +40,7 @@ def job(tmp_path: Path, make_version: Callable[..., Any]) -> TrainingJob:
     )
     later = replace(
         job.config,
-        precision="bfloat16",
+        device="cuda",
         model=replace(job.config.model, weights=None, compile=True),
         evaluation=replace(job.config.evaluation, false_accept_rate=0.01),
     )
@@ -57,7 +57,7 @@ def test_it_is_the_run_s_own_configuration(job: TrainingJob) -> None:
 
     card = card_of(job)
     assert (card["model"], card["steps"]) == (MODEL, 8)
-    assert card["training"]["precision"] == "float32"
+    assert card["training"]["device"] == "cpu"
     assert card["training"]["model"]["compile"] is False
     assert card["training"]["evaluation"]["false_accept_rate"] == 0.01
     assert card["detector"] == "demo"
@@ -66,7 +66,7 @@ def test_it_is_the_run_s_own_configuration(job: TrainingJob) -> None:
     assert (
         f"- Training started from `{job.base}/rec.pt`, sha256 `{card['start']['sha256']}`" in readme
     )
-    assert "precision: float32" in readme
+    assert "device: cpu" in readme
 
 
 def test_the_current_model_s_card_stays(job: TrainingJob) -> None:

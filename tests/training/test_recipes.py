@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -91,6 +92,12 @@ class TestFiles:
             ),
             ("metric_losses", [{"name": "center", "a": 1}], r"unknown key .* here: name, weight"),
             ("data", 3, r"key 'data' is 3"),
+            ("optimiser", {"learning_rate": math.inf}, r"key 'optimiser\.learning_rate' is inf; "),
+            (
+                "class_layer",
+                {"margin": {"angle": math.nan}},
+                r"key 'class_layer\.margin\.angle' is",
+            ),
         ],
     )
     def test_a_bad_key_is_named(self, values: dict, key: str, value: object, problem: str) -> None:
