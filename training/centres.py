@@ -163,10 +163,11 @@ def rounded(numbers: torch.Tensor, dtype: torch.dtype, generator: torch.Generato
     """Return float32 numbers in ``dtype``; to bfloat16 up or down by chance, right on average."""
     if dtype != torch.bfloat16:
         return numbers
-    bits = numbers.view(torch.int32)
-    noise = torch.randint(0, 2**16, bits.shape, dtype=torch.int32, generator=generator,
-                          device=bits.device)  # fmt: skip
-    return ((bits + noise) & -(2**16)).view(torch.float32).to(torch.bfloat16)
+    bits = torch.randint(0, 2**16, numbers.shape, dtype=torch.int32, generator=generator,
+                         device=numbers.device)  # fmt: skip
+    bits.add_(numbers.view(torch.int32)).bitwise_and_(-(2**16))
+    # In infinities and NaNs a carry would change what they are: the bits run over into the sign.
+    return torch.where(numbers.isfinite(), bits.view(torch.float32), numbers).to(torch.bfloat16)
 
 
 def _sgd(

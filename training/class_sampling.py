@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -64,13 +65,12 @@ def _draw(
     positives: torch.Tensor, classes: int, chance: float, generator: torch.Generator
 ) -> torch.Tensor:
     """Return every class but the positives with the given chance, each by itself."""
+    edges = [*range(0, classes, _BLOCK_CLASSES), classes]
+    # All at once: every number that is read back makes the processor wait for the GPU.
+    places = torch.searchsorted(positives, torch.tensor(edges, device=positives.device)).tolist()
     parts = []
-    for start in range(0, classes, _BLOCK_CLASSES):
-        size = min(_BLOCK_CLASSES, classes - start)
-        lots = torch.rand(size, generator=generator, device=positives.device)
-        first, last = torch.searchsorted(
-            positives, torch.tensor([start, start + size]).to(positives)
-        )
-        lots[positives[first:last] - start] = 2.0
+    for (start, stop), (first, last) in zip(pairwise(edges), pairwise(places), strict=True):
+        lots = torch.rand(stop - start, generator=generator, device=positives.device)
+        lots.index_fill_(0, positives[first:last] - start, 2.0)
         parts.append(torch.nonzero(lots < chance).squeeze(1) + start)
     return torch.cat(parts)

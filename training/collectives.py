@@ -79,18 +79,28 @@ def logsumexp_over(values: torch.Tensor, ranks: Ranks) -> torch.Tensor:
     return largest + sum_over(torch.exp(values - largest), ranks).log()
 
 
-def require_equal(value: int, ranks: Ranks, device: torch.device, *, what: str) -> None:
-    """Check that all ranks hold one value.
+def require_fitting(labels: torch.Tensor, classes: int, ranks: Ranks, *, what: str) -> None:
+    """Check that all ranks hold equally many labels (b,) int64, each from -1 to ``classes`` - 1.
+
+    One exchange and one wait for the GPU answer both, before anything of those sizes travels.
 
     Raises:
-        RequestError: they differ; raised on every rank, so none is left waiting.
+        RequestError: they do not; raised on every rank, so none is left waiting.
 
     """
-    extremes = max_over(torch.tensor([value, -value], device=device), ranks).tolist()
-    if extremes[0] != -extremes[1]:
+    least, most = torch.cat([labels, labels.new_full((1,), -1)]).aminmax()  # also of no labels
+    size = torch.full_like(most, len(labels))
+    found = max_over(torch.stack([size, -size, most, -least]), ranks).tolist()
+    if found[0] != -found[1]:
         raise RequestError(
-            f"{what} differs between ranks: {-extremes[1]} to {extremes[0]}; give every rank "
-            "the same, filled up with rows of label -1"
+            f"{what}: the batch size differs between ranks: {-found[1]} to {found[0]}; give every "
+            "rank the same, filled up with rows of label -1"
+        )
+    if found[2] >= classes or found[3] > 1:
+        wrong = found[2] if found[2] >= classes else -found[3]
+        raise RequestError(
+            f"{what}: label {wrong} is not one of the {classes} classes; "
+            "labels are 0 to classes - 1, or -1 for none"
         )
 
 

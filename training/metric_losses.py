@@ -5,8 +5,10 @@ the mean of their class and is meant to go with a class layer: put both into ``J
 ``contrastive`` (Hadsell et al., CVPR 2006, in its linear form) and ``triplet`` (Schroff et al.,
 FaceNet, arXiv:1503.03832) are those of pytorch-metric-learning.
 
-All compare the embeddings of all ranks with one another. Triplets of n embeddings are found in an
-(n, n, n) table of bytes: beyond a thousand per step that is gigabytes.
+Contrastive and triplet compare the embeddings of all ranks with one another. Of n embeddings the
+library lists every triplet, semi-hard or not, before it chooses: up to n = 1,290 out of a table of
+n³ bytes, above that in a Python loop over the embeddings. The list itself takes 24 bytes a triplet:
+with 4 images a person 3 n² of them, 72 MB for a thousand embeddings.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pytorch_metric_learning import distances, losses, miners  # type: ignore[im
 from torch import distributed, nn
 
 from facedata.errors import RequestError
-from training.collectives import Ranks, gather_rows, require_equal, share_gradient
+from training.collectives import Ranks, gather_rows, require_fitting, share_gradient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,9 @@ class MetricLossConfig:
 
     ``margin`` is in squared Euclidean distances of embeddings at length 1, which are 2 - 2 cosine:
     by how much a triplet's other face should be farther, or how far apart contrastive loss wants
-    two people. ``mean_rate`` is center loss's α, by which class means follow the embeddings;
-    ``classes`` and ``embedding_size`` are those of its means.
+    two people. ``mean_rate`` is center loss's α, by which class means follow the embeddings. Every
+    rank holds all of its means as float32: 4 × ``classes`` × ``embedding_size`` bytes, 2 GB for a
+    million people and 512 dimensions.
 
     Raises:
         RequestError: an unknown name, or a number out of its range.
@@ -65,16 +68,8 @@ class LossLayer(Protocol):
         """Learn from the last loss."""
         ...
 
-    def discard_gradients(self) -> None:
-        """Forget the last loss."""
-        ...
-
     def gradient_norm(self) -> torch.Tensor:
         """Return the L2 norm, a scalar, of the gradient that ``step`` will use."""
-        ...
-
-    def scale_gradients(self, factor: float | torch.Tensor) -> None:
-        """Multiply that gradient."""
         ...
 
 
@@ -97,10 +92,11 @@ class MetricLoss(nn.Module):
         Gradients are for a mean over ranks, as those of ``PartialFC``.
 
         Raises:
-            RequestError: batches of different size on different ranks.
+            RequestError: labels that do not fit, or batches of different size on different ranks.
 
         """
-        require_equal(len(labels), self.ranks, self.device, what="metric loss: the batch size")
+        what = f"metric loss {self.config.name}"
+        require_fitting(labels, self.config.classes, self.ranks, what=what)
         rows = share_gradient(gather_rows(embeddings.float(), self.ranks), self.ranks)
         labels = gather_rows(labels, self.ranks)
         with torch.autocast(self.device.type, enabled=False):
@@ -112,17 +108,9 @@ class MetricLoss(nn.Module):
         if isinstance(self.criterion, _CenterLoss):
             self.criterion.follow()
 
-    def discard_gradients(self) -> None:
-        """Forget the embeddings of the last loss."""
-        if isinstance(self.criterion, _CenterLoss):
-            self.criterion.forget()
-
     def gradient_norm(self) -> torch.Tensor:
         """Return 0: class means follow by a rule of their own, not by a gradient."""
         return torch.zeros((), device=self.device)
-
-    def scale_gradients(self, _factor: float | torch.Tensor) -> None:
-        """Do nothing, as there is no gradient."""
 
 
 class JointLoss(nn.Module):
@@ -142,20 +130,10 @@ class JointLoss(nn.Module):
         for layer in self._layers:
             layer.step(learning_rate)
 
-    def discard_gradients(self) -> None:
-        """Let each forget the last loss."""
-        for layer in self._layers:
-            layer.discard_gradients()
-
     def gradient_norm(self) -> torch.Tensor:
         """Return the L2 norm, a scalar, over the gradients of all."""
         norms = torch.stack([layer.gradient_norm() for layer in self._layers])
         return norms.square().sum().sqrt()
-
-    def scale_gradients(self, factor: float | torch.Tensor) -> None:
-        """Multiply the gradient of each."""
-        for layer in self._layers:
-            layer.scale_gradients(factor)
 
 
 class _CenterLoss(nn.Module):
@@ -173,17 +151,19 @@ class _CenterLoss(nn.Module):
         return (rows - self.means[labels]).square().sum() / (2 * max(1, len(rows)))
 
     def follow(self) -> None:
-        """Move the means of the batch's classes, each by its mean difference, damped by one row."""
+        """Move the means of the batch's classes, each by its mean difference, damped by one row.
+
+        Every rank does so by itself and must come to the same bits, or the means would drift apart.
+        So rows are summed in the order of the batch: ``index_add_`` adds on a GPU as it comes.
+        """
         if self._last is None:
             raise RequestError("center loss: there is nothing to follow; compute the loss first")
         rows, labels = self._last
-        classes, places, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-        differences = self.means.new_zeros((len(classes), rows.shape[1]))
-        differences.index_add_(0, places, rows - self.means[labels])
+        classes, counts = torch.unique(labels, return_counts=True)
+        ordered = (rows - self.means[labels])[labels.argsort(stable=True)]
+        # Unsafe leaves out a check that waits for the GPU and that an empty batch does not pass.
+        differences = torch.segment_reduce(ordered, "sum", lengths=counts, unsafe=True)
         self.means[classes] += self._rate * differences / (1 + counts.unsqueeze(1))
-        self._last = None
-
-    def forget(self) -> None:
         self._last = None
 
 

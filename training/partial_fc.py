@@ -8,6 +8,7 @@ it is the exact model-parallel softmax. docs/decisions/partial-fc.md says how it
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import distributed, nn
@@ -19,8 +20,7 @@ from training.class_sampling import SampledClasses, sample_classes, seeded
 from training.collectives import (
     Ranks,
     gather_rows,
-    max_over,
-    require_equal,
+    require_fitting,
     share_gradient,
     sum_over,
 )
@@ -148,11 +148,12 @@ class PartialFC(nn.Module):
         """
         self._check(embeddings, labels)
         rows, labels = self._gather(embeddings, labels)
+        products = _autocast_dtype(self.device.type)  # to be asked before it is switched off
         with torch.autocast(self.device.type, enabled=False):
             norms = self._norms(rows, labels)
             scale = logit_scale(norms, self.config.margin)
             directions = functional.normalize(rows)
-            active = self._activate(labels, scale.detach())
+            active = self._activate(labels, scale.detach(), products)
             queries = directions * scale.unsqueeze(1)
             true, negatives = class_similarities(directions, queries, active)
             shared = FeatureNorms(values=share_gradient(norms.values, self.ranks),
@@ -186,10 +187,6 @@ class PartialFC(nn.Module):
         square = torch.linalg.vector_norm(gradient).square()
         return sum_over(square, self.ranks).sqrt()
 
-    def scale_gradients(self, factor: float | torch.Tensor) -> None:
-        """Multiply the gradient of the centres; with ``gradient_norm`` this clips it."""
-        self._pending()[1].mul_(factor)
-
     def sampled_classes(self) -> torch.Tensor:
         """Return the classes (n,) int64 whose gradient is waiting for ``step``, ascending."""
         active, _ = self._pending()
@@ -197,6 +194,7 @@ class PartialFC(nn.Module):
         return here[active.sampled.block(0, active.sampled.count)]
 
     def _check(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
+        """Raise what this rank can see by itself, then what all must ask one another."""
         size = self.config.embedding_size
         if embeddings.ndim != 2 or embeddings.shape[1] != size:
             raise RequestError(
@@ -210,57 +208,67 @@ class PartialFC(nn.Module):
             raise RequestError(
                 "partial FC: the last gradient is still waiting; call step or discard_gradients"
             )
+        require_fitting(labels, self.config.classes, self.ranks, what="partial FC")
 
     def _gather(
         self, embeddings: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        require_equal(len(labels), self.ranks, self.device, what="partial FC: the batch size")
         if torch.is_grad_enabled() and not embeddings.requires_grad:
             # The centres' gradient is made on the way back to the embeddings: there must be a way.
             embeddings = embeddings.detach().requires_grad_()
         dtype = torch.bfloat16 if self.config.gather_dtype == "bfloat16" else torch.float32
         rows = gather_rows(embeddings.float(), self.ranks, dtype=dtype)
-        labels = gather_rows(labels, self.ranks)
-        least, most = (int(label) for label in labels.aminmax())
-        if least < -1 or most >= self.config.classes:
-            wrong = least if least < -1 else most
-            raise RequestError(
-                f"partial FC: label {wrong} is not one of the {self.config.classes} classes; "
-                "labels are 0 to classes - 1, or -1 for none"
-            )
-        return rows, labels
+        return rows, gather_rows(labels, self.ranks)
 
     def _norms(self, rows: torch.Tensor, labels: torch.Tensor) -> FeatureNorms:
         values = torch.linalg.vector_norm(rows, dim=1)
-        if self.training and self.config.margin.name == "adaface" and bool((labels >= 0).any()):
-            memory = _NORM_MEMORY if self.norm_deviation > 0 else 0.0
-            mean, deviation = mean_and_deviation(values[labels >= 0])
-            self.norm_mean.mul_(memory).add_((1 - memory) * mean)
-            self.norm_deviation.mul_(memory).add_((1 - memory) * deviation)
+        if self.training and self.config.margin.name == "adaface":
+            self._follow_norms(values[labels >= 0])
         return FeatureNorms(values=values, mean=self.norm_mean, deviation=self.norm_deviation)
 
-    def _activate(self, labels: torch.Tensor, scale: torch.Tensor) -> ActiveCentres:
+    def _follow_norms(self, norms: torch.Tensor) -> None:
+        """Take the norms of a batch into the running mean and deviation; the first set them."""
+        if len(norms) == 0:
+            return
+        memory = _NORM_MEMORY * (self.norm_deviation > 0)
+        mean, deviation = mean_and_deviation(norms)
+        self.norm_mean.mul_(memory).add_((1 - memory) * mean)
+        self.norm_deviation.mul_(memory).add_((1 - memory) * deviation)
+
+    def _activate(
+        self, labels: torch.Tensor, scale: torch.Tensor, products: torch.dtype
+    ) -> ActiveCentres:
         start, stop = self.classes_here.start, self.classes_here.stop
         local = torch.where((labels >= start) & (labels < stop), labels - start, -1)
-        sampled = self._sample(local)
+        sampled = self._sample(labels)
         active = ActiveCentres(self.centres, sampled, sampled.places_of(local), self.ranks)
         if self.config.filter_similarity is not None:
             active.limit = scale * self.config.filter_similarity
-        if _in_bfloat16(self.device.type):
-            active.products = torch.bfloat16
+        active.products = products
         self._active = active if torch.is_grad_enabled() else None
         return active
 
-    def _sample(self, local: torch.Tensor) -> SampledClasses:
+    def _sample(self, labels: torch.Tensor) -> SampledClasses:
         here = len(self.classes_here)
         if self.config.sample_rate == 1:
             return SampledClasses(index=None, count=here)
-        positives = torch.unique(local[local >= 0])
-        most = max_over(torch.tensor(len(positives), device=self.device), self.ranks)
+        positives, most = self._positives(labels)
         even = int(self.config.sample_rate * self.config.classes / self.ranks.size)
-        count = min(max(1, even, int(most)), here)
+        count = min(max(1, even, most), here)
         index = sample_classes(positives, here, count, self._generator(_SAMPLING))
         return SampledClasses(index=index, count=count)
+
+    def _positives(self, labels: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """Return the positives of this rank, ascending places, and how many the fullest rank has.
+
+        All labels are on every rank, so each can count for all.
+        """
+        size = self.ranks.size
+        starts = [rows_of_rank(self.config.classes, size, rank).start for rank in range(size)]
+        present = torch.unique(labels)
+        edges = [*torch.searchsorted(present.cpu(), torch.tensor(starts)).tolist(), len(present)]
+        mine = present[edges[self.ranks.rank] : edges[self.ranks.rank + 1]]
+        return mine - self.classes_here.start, max(b - a for a, b in pairwise(edges))
 
     def _generator(self, stream: int) -> torch.Generator:
         keys = (self.config.seed, int(self.steps), self.ranks.rank, stream)
@@ -272,7 +280,9 @@ class PartialFC(nn.Module):
         return self._active, self._active.gradient
 
 
-def _in_bfloat16(device_type: str) -> bool:
+def _autocast_dtype(device_type: str) -> torch.dtype:
+    """Return bfloat16 inside an autocast to it; else float32, as float16 cannot hold the slopes."""
     if not torch.is_autocast_enabled(device_type):
-        return False
-    return torch.get_autocast_dtype(device_type) == torch.bfloat16
+        return torch.float32
+    asked = torch.get_autocast_dtype(device_type)
+    return torch.bfloat16 if asked == torch.bfloat16 else torch.float32

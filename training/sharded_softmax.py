@@ -8,6 +8,7 @@ number per embedding travel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -36,11 +37,12 @@ class ActiveCentres:
         self.products = torch.float32
         self.gradient: torch.Tensor | None = None
 
-    @property
-    def block(self) -> int:
-        """How many classes to work on at a time."""
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Yield where each block of sampled classes starts and stops, to be worked on in turn."""
         logits = _BLOCK_NUMBERS // max(1, len(self.places) * self.centres.shape.sub_centres)
-        return max(1, min(logits, self.centres.shape.classes_per_block))
+        size = max(1, min(logits, self.centres.shape.classes_per_block))
+        for start in range(0, self.sampled.count, size):
+            yield start, min(start + size, self.sampled.count)
 
 
 def class_similarities(
@@ -69,91 +71,105 @@ class _ClassSimilarities(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(directions.device.type, enabled=False):
             true = directions.new_zeros(len(directions))
-            rows, units, _ = _true_centres(active)
+            rows = torch.nonzero(active.places >= 0).squeeze(1)
+            units = _true_centres(rows, active)
             cosines = torch.einsum("nd,nkd->nk", directions[rows], units)
             nearest = cosines.max(dim=1)
             true[rows] = nearest.values
             negatives = logsumexp_over(_negatives(queries, active), active.ranks)
             true = sum_over(true, active.ranks)
         ctx.active = active
-        ctx.save_for_backward(directions, queries, negatives, nearest.indices)
+        ctx.save_for_backward(directions, queries, negatives, rows, nearest.indices)
         return true, negatives
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         of_true, of_negatives = gradients
-        directions, queries, negatives, nearest = ctx.saved_tensors
+        directions, queries, negatives, rows, nearest = ctx.saved_tensors
         active: ActiveCentres = ctx.active
         shape = active.centres.shape
         with torch.autocast(directions.device.type, enabled=False):
             size = (active.sampled.count, shape.sub_centres, shape.dimensions)
-            active.gradient = directions.new_zeros(size)
-            of_directions = _true_backward(of_true, directions, nearest, active)
+            gradient = directions.new_zeros(size)
+            own = of_true[rows].unsqueeze(1)
+            units = _true_centres(rows, active).take_along_dim(nearest.view(-1, 1, 1), dim=1)
+            of_directions = torch.zeros_like(directions)
+            of_directions[rows] = own * units.squeeze(1)
+            true = (active.places[rows], nearest)
+            gradient.index_put_(true, own * directions[rows], accumulate=True)
             floor = negatives.clamp(min=torch.finfo(negatives.dtype).min)
-            of_queries = _negatives_backward(of_negatives, queries, floor, active)
+            of_queries = _negatives_backward(of_negatives, queries, floor, active, gradient)
+        active.gradient = gradient
         return of_directions, of_queries, None
 
 
-def _true_centres(active: ActiveCentres) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return which embeddings have their true class here, their centres, and their places."""
-    rows = torch.nonzero(active.places >= 0).squeeze(1)
-    places = active.places[rows]
-    index = active.sampled.index
+def _true_centres(rows: torch.Tensor, active: ActiveCentres) -> torch.Tensor:
+    """Return the centres (m, k, d) of the true classes of some embeddings (m,), at length 1."""
+    places, index = active.places[rows], active.sampled.index
     chosen = SampledClasses(index=places if index is None else index[places], count=len(places))
-    return rows, active.centres.unit_block(chosen, 0, len(places))[0], places
-
-
-def _true_backward(
-    of_true: torch.Tensor, directions: torch.Tensor, nearest: torch.Tensor, active: ActiveCentres
-) -> torch.Tensor:
-    rows, units, places = _true_centres(active)
-    own = of_true[rows].unsqueeze(1)
-    of_directions = torch.zeros_like(directions)
-    of_directions[rows] = own * units[torch.arange(len(rows), device=rows.device), nearest]
-    if active.gradient is not None:
-        at = (places, nearest)
-        active.gradient.index_put_(at, own * directions[rows], accumulate=True)
-    return of_directions
+    return active.centres.unit_block(chosen, 0, len(places))[0]
 
 
 def _negatives(queries: torch.Tensor, active: ActiveCentres) -> torch.Tensor:
     """Return the log-sum-exp (n,) of the logits of this rank's sampled classes but the true one."""
     total = queries.new_full((len(queries),), -torch.inf)
-    for start in range(0, active.sampled.count, active.block):
-        stop = min(start + active.block, active.sampled.count)
-        units, _ = active.centres.unit_block(active.sampled, start, stop)
-        logits, _ = _block_logits(queries, units, start, active)
-        total = torch.logaddexp(total, torch.logsumexp(logits, dim=1))
+    queries = queries.to(active.products)
+    for block in active.blocks():
+        total = torch.logaddexp(total, _block_logsumexp(queries, block, active))
     return total
 
 
 def _negatives_backward(
-    of_negatives: torch.Tensor, queries: torch.Tensor, total: torch.Tensor, active: ActiveCentres
+    of_negatives: torch.Tensor,
+    queries: torch.Tensor,
+    total: torch.Tensor,
+    active: ActiveCentres,
+    gradient: torch.Tensor,
 ) -> torch.Tensor:
     """Add to the gradient of the centres, bring it to stored length, and return the queries'."""
     of_queries = torch.zeros_like(queries)
-    gradient = active.gradient
-    if gradient is None:
-        return of_queries
-    for start in range(0, active.sampled.count, active.block):
-        stop = min(start + active.block, active.sampled.count)
-        units, inverse = active.centres.unit_block(active.sampled, start, stop)
-        logits, nearest = _block_logits(queries, units, start, active)
-        slopes = logits.sub_(total.unsqueeze(1)).exp_().mul_(of_negatives.unsqueeze(1))
-        slopes = _spread(slopes, nearest, active.centres.shape.sub_centres)
-        of_queries += _product(slopes, units.flatten(0, 1), active.products)
-        part = _product(slopes.T, queries, active.products).view_as(units)
-        part += gradient[start:stop]
-        along = (part * units).sum(dim=2, keepdim=True)
-        gradient[start:stop] = (part - along * units) * inverse
+    queries = queries.to(active.products)
+    for block in active.blocks():
+        of_queries += _block_backward(of_negatives, queries, total, block, active, gradient)
     return of_queries
+
+
+# A block is a function of its own, so that its temporaries are gone before those of the next come.
+def _block_logsumexp(
+    queries: torch.Tensor, block: tuple[int, int], active: ActiveCentres
+) -> torch.Tensor:
+    units, _ = active.centres.unit_block(active.sampled, *block)
+    logits, _ = _block_logits(queries, units.to(active.products), block[0], active)
+    largest = logits.amax(dim=1).clamp(min=torch.finfo(logits.dtype).min)
+    # In place: torch.logsumexp would hold the exponentials beside the logits.
+    return largest + logits.sub_(largest.unsqueeze(1)).exp_().sum(dim=1).log()
+
+
+def _block_backward(
+    of_negatives: torch.Tensor,
+    queries: torch.Tensor,
+    total: torch.Tensor,
+    block: tuple[int, int],
+    active: ActiveCentres,
+    gradient: torch.Tensor,
+) -> torch.Tensor:
+    units, inverse = active.centres.unit_block(active.sampled, *block)
+    factors = units.to(active.products)
+    slopes, nearest = _block_logits(queries, factors, block[0], active)
+    slopes.sub_(total.unsqueeze(1)).exp_().mul_(of_negatives.unsqueeze(1))
+    slopes = _spread(slopes.to(active.products), nearest, units.shape[1])
+    of_centres = gradient[slice(*block)]
+    of_centres += _product(slopes.T, queries).view_as(units)
+    along = (of_centres * units).sum(dim=2, keepdim=True)
+    of_centres.sub_(along * units).mul_(inverse)
+    return _product(slopes, factors.flatten(0, 1))
 
 
 def _block_logits(
     queries: torch.Tensor, units: torch.Tensor, start: int, active: ActiveCentres
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return logits (n, classes), -inf where left out, and the nearest sub-centres if several."""
-    logits = _product(queries, units.flatten(0, 1).T, active.products)
+    logits = _product(queries, units.flatten(0, 1).T)
     nearest = None
     if units.shape[1] > 1:
         logits, nearest = logits.view(len(queries), *units.shape[:2]).max(dim=2)
@@ -176,11 +192,10 @@ def _spread(slopes: torch.Tensor, nearest: torch.Tensor | None, sub_centres: int
     return spread.scatter_(2, nearest.unsqueeze(2), slopes.unsqueeze(2)).flatten(1)
 
 
-def _product(left: torch.Tensor, right: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return the matrix product in float32, of factors rounded to ``dtype``."""
-    if dtype == torch.float32:
+def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return the matrix product, summed and given in float32, of float32 or bfloat16 factors."""
+    if left.dtype == torch.float32:
         return left @ right
-    left, right = left.to(dtype), right.to(dtype)
     if left.is_cuda:
         return torch.mm(left, right, out_dtype=torch.float32)
-    return left.float() @ right.float()
+    return left.float() @ right.float()  # the same: products of bfloat16 are exact in float32

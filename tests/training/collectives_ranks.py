@@ -19,7 +19,7 @@ from training.collectives import (
     gather_rows,
     logsumexp_over,
     max_over,
-    require_equal,
+    require_fitting,
     share_gradient,
     sum_over,
 )
@@ -52,13 +52,23 @@ def reduced(ranks: Ranks) -> dict[str, Any]:
     }
 
 
-def refused(ranks: Ranks) -> str:
-    require_equal(5, ranks, torch.device("cpu"), what="the batch size")
-    try:
-        require_equal(5 + ranks.rank, ranks, torch.device("cpu"), what="the batch size")
-    except RequestError as error:
-        return str(error)
-    return ""
+def refused(ranks: Ranks) -> dict[str, str]:
+    """What is said of labels of which only those of one rank, the last or the first, do not fit."""
+    last, first = ranks.rank == ranks.size - 1, ranks.rank == 0
+    attempts = {
+        "none": torch.zeros(0),
+        "good": torch.tensor([-1, ranks.rank, 6]),
+        "uneven": torch.zeros(5 + ranks.rank),
+        "high": torch.tensor([0, 7 if last else 6]),
+        "low": torch.tensor([3, -2 if first else -1]),
+    }
+    messages = {}
+    for name, labels in attempts.items():
+        try:
+            require_fitting(labels.long(), 7, ranks, what="the layer")
+        except RequestError as error:
+            messages[name] = str(error)
+    return messages
 
 
 def run_rank(rank: int, size: int, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -33,6 +34,13 @@ def test_what_bfloat16_holds_is_not_changed() -> None:
     assert torch.equal(rounded(numbers.float(), torch.bfloat16, seeded(CPU, 2)), numbers)
     for value in (torch.inf, -torch.inf):
         assert rounded(torch.full((9,), value), torch.bfloat16, seeded(CPU, 3)).eq(value).all()
+
+
+@pytest.mark.parametrize("bits", [0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001, 0xFF800001, 0x7FC00000])
+def test_what_is_no_number_stays_none(bits: int) -> None:
+    """The first is what a GPU gives; adding to it would overflow into a negative zero."""
+    numbers = torch.from_numpy(np.full(1000, bits, dtype=np.uint32).view(np.float32))
+    assert rounded(numbers, torch.bfloat16, seeded(CPU, 4)).isnan().all()
 
 
 def test_many_small_updates_arrive_in_bfloat16() -> None:

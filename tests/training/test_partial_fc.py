@@ -17,7 +17,13 @@ from torch.nn import functional
 from facedata.errors import RequestError
 from training import sharded_softmax
 from training.centres import CentreOptimiser
-from training.margins import FeatureNorms, MarginConfig, margin_logits, mean_and_deviation
+from training.margins import (
+    FeatureNorms,
+    MarginConfig,
+    harden,
+    margin_logits,
+    mean_and_deviation,
+)
 from training.partial_fc import PartialFC, PartialFCConfig, rows_of_rank
 
 ROOT = Path(__file__).parents[2]
@@ -53,15 +59,26 @@ def whole(ranks: list[Record], scenario: str, when: str, name: str) -> torch.Ten
     return torch.cat([rank[scenario][when][name] for rank in ranks])
 
 
+def running_norms(
+    before: torch.Tensor | None, rows: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
+    """AdaFace's running mean and deviation of the norms, after one more batch."""
+    mine = torch.stack(mean_and_deviation(rows.norm(dim=1)[labels >= 0]))
+    return mine if before is None else 0.99 * before + 0.01 * mine
+
+
 def full_softmax(
-    config: PartialFCConfig, rows: torch.Tensor, labels: torch.Tensor, centres: torch.Tensor
+    config: PartialFCConfig,
+    rows: torch.Tensor,
+    labels: torch.Tensor,
+    centres: torch.Tensor,
+    running: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The loss by its definition: all cosines in one matrix, torch's own cross-entropy."""
     unit = functional.normalize(centres, dim=2)
     cosine = torch.einsum("nd,ckd->nck", functional.normalize(rows), unit).amax(dim=2)
-    lengths = rows.norm(dim=1)
-    mean, deviation = mean_and_deviation(lengths[labels >= 0])
-    norms = FeatureNorms(values=lengths, mean=mean, deviation=deviation)
+    mean, deviation = running_norms(None, rows, labels) if running is None else running
+    norms = FeatureNorms(values=rows.norm(dim=1), mean=mean, deviation=deviation)
     logits = margin_logits(cosine, labels, norms, config.margin)
     if config.filter_similarity is not None:
         others = ~functional.one_hot(labels.clamp(min=0), config.classes).bool()
@@ -77,14 +94,21 @@ def torch_optimiser(config: CentreOptimiser, centres: torch.Tensor) -> torch.opt
     )
 
 
-@pytest.mark.parametrize("scenario", ["full", "adamw", "softmax", "adaface", "options"])
+@pytest.mark.parametrize(
+    "scenario", ["full", "adamw", "softmax", "adaface", "options", "travelled"]
+)
 def test_every_step_is_that_of_the_full_softmax(ranks: list[Record], scenario: str) -> None:
     config: PartialFCConfig = ranks[0][scenario]["config"]
     centres = whole(ranks, scenario, "before", "centres.rows").requires_grad_()
     optimiser = torch_optimiser(config.optimiser, centres)
+    norms = None
     for number, step in enumerate(ranks[0][scenario]["steps"]):
-        rows = step["rows"].clone().requires_grad_()
-        loss = full_softmax(config, rows, step["labels"], centres)
+        rows = step["rows"].clone()
+        if config.gather_dtype == "bfloat16":
+            rows = rows.bfloat16().float()
+        norms = running_norms(norms, rows, step["labels"])
+        rows.requires_grad_()
+        loss = full_softmax(config, rows, step["labels"], centres, norms)
         optimiser.zero_grad()
         loss.backward()
         records = [rank[scenario]["steps"][number] for rank in ranks]
@@ -96,6 +120,16 @@ def test_every_step_is_that_of_the_full_softmax(ranks: list[Record], scenario: s
         optimiser.step()
     after = whole(ranks, scenario, "after", "centres.rows")
     torch.testing.assert_close(after, centres.detach(), atol=1e-5, rtol=1e-5)
+
+
+def test_adaface_follows_the_norms_of_many_batches(ranks: list[Record]) -> None:
+    norms = None
+    for step in ranks[0]["adaface"]["steps"]:
+        norms = running_norms(norms, step["rows"], step["labels"])
+    for rank in ranks:
+        after = rank["adaface"]["after"]
+        found = torch.stack([after["norm_mean"], after["norm_deviation"]])
+        torch.testing.assert_close(found, norms, rtol=1e-5, atol=0)
 
 
 def test_the_first_centres_do_not_depend_on_the_ranks(ranks: list[Record]) -> None:
@@ -224,14 +258,75 @@ def test_a_lone_class_has_no_loss() -> None:
     assert not rows.grad.any()
 
 
-def test_clipping_scales_the_step() -> None:
-    rows, labels = faces(4), torch.tensor([1, 2, 3, 4])
-    layer = PartialFC(replace(SMALL, optimiser=CentreOptimiser(momentum=0.0, weight_decay=0.0)))
-    before = layer.centres.rows.clone()
-    layer(rows, labels).backward()
-    layer.scale_gradients(2 / layer.gradient_norm())
-    layer.step(0.5)
-    assert (layer.centres.rows - before).norm().item() == pytest.approx(1.0, rel=1e-5)
+def loss_and_gradients(
+    config: PartialFCConfig, rows: torch.Tensor, labels: torch.Tensor, dtype: torch.dtype | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The loss, and the gradients of embeddings and of centres, inside an autocast to ``dtype``."""
+    layer = PartialFC(replace(config, optimiser=CentreOptimiser(momentum=0.0, weight_decay=0.0)))
+    rows, before = rows.clone().requires_grad_(), layer.centres.rows.clone()
+    with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
+        loss = layer(rows, labels)
+    loss.backward()
+    layer.step(1.0)
+    return loss.detach(), rows.grad, before - layer.centres.rows
+
+
+def test_under_autocast_products_are_of_bfloat16_and_sums_of_float32() -> None:
+    rows, labels = faces(6), torch.tensor([0, 7, 7, 49, 3, 20])
+    units = functional.normalize(PartialFC(SMALL).centres.rows.squeeze(1))
+    directions = functional.normalize(rows)
+    logits = (16 * directions).bfloat16().double() @ units.bfloat16().double().T
+    cosine = (directions * units[labels]).sum(dim=1)
+    true = 16 * harden(cosine, FeatureNorms.of_batch(rows), SMALL.margin)
+    logits[torch.arange(6), labels] = true.double()
+    expected = functional.cross_entropy(logits, labels).item()
+    loss, *_ = loss_and_gradients(SMALL, rows, labels, torch.bfloat16)
+    plain, *_ = loss_and_gradients(SMALL, rows, labels, None)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+    assert loss.item() != pytest.approx(plain.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("sub_centres", [1, 2])
+def test_bfloat16_products_change_gradients_a_little(sub_centres: int) -> None:
+    margin = MarginConfig(angle=0.5)
+    config = PartialFCConfig(
+        classes=3000, embedding_size=128, margin=margin, sub_centres=sub_centres
+    )
+    rows, labels = faces(64, 128), torch.arange(0, 3000, 47)
+    low = loss_and_gradients(config, rows, labels, torch.bfloat16)
+    plain = loss_and_gradients(config, rows, labels, None)
+    for found, expected in zip(low, plain, strict=True):
+        error = (found - expected).norm() / expected.norm()
+        assert 0 < error < 0.01
+
+
+def test_an_autocast_to_float16_leaves_products_in_float32() -> None:
+    rows, labels = faces(6), torch.tensor([0, 7, 7, 49, 3, 20])
+    half = loss_and_gradients(SMALL, rows, labels, torch.float16)
+    plain = loss_and_gradients(SMALL, rows, labels, None)
+    assert all(torch.equal(*pair) for pair in zip(half, plain, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch sees")
+def test_a_gpu_gives_the_same_numbers_in_bfloat16() -> None:
+    config = PartialFCConfig(classes=3000, embedding_size=128, sub_centres=2)
+    rows, labels = faces(64, 128), torch.arange(0, 3000, 47)
+    here = PartialFC(config)
+    there = PartialFC(config, device="cuda")
+    there.load_state_dict(here.state_dict())
+    losses, gradients = [], []
+    for layer in (here, there):
+        mine = rows.to(layer.device, copy=True).requires_grad_()
+        with torch.autocast(layer.device.type, dtype=torch.bfloat16):
+            loss = layer(mine, labels.to(layer.device))
+        loss.backward()
+        layer.step(1.0)
+        losses.append(loss.item())
+        gradients.append(mine.grad.cpu())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=0.02, atol=1e-4)
+    torch.testing.assert_close(there.centres.rows.cpu(), here.centres.rows, rtol=0.02, atol=1e-4)
 
 
 def test_no_gradient_is_lost_silently() -> None:
@@ -253,14 +348,17 @@ def test_without_gradients_nothing_waits() -> None:
         layer.step(0.1)
 
 
-def test_learning_separates_classes() -> None:
+@pytest.mark.parametrize("half", [False, True])
+def test_learning_separates_classes(half: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     people = functional.normalize(faces(50, 32))
     config = replace(SMALL, embedding_size=32, sample_rate=0.3, centre_dtype="bfloat16")
     layer = PartialFC(config)
     for _ in range(100):
         labels = torch.randint(0, 50, (32,), generator=generator)
-        layer(people[labels], labels).backward()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            loss = layer(people[labels], labels)
+        loss.backward()
         layer.step(0.05)
     centres = functional.normalize(layer.centres.rows.float().squeeze(1))
     assert torch.equal((people @ centres.T).argmax(dim=1), torch.arange(50))
