@@ -194,9 +194,9 @@ class EvaluationConfig(_Strict):
 class TrainingConfig(_Strict):
     """One training run. ``output`` is a folder on a disk that all nodes share.
 
-    ``global_batch`` images are trained on per step, over all ranks; it must be a multiple of
-    their number. ``precision`` is that of the backbone's forward and backward pass. The loss is the
-    sum of the class layer's, unless that is null, and of ``metric_losses``.
+    ``global_batch`` images are trained on per step, over all ranks. ``precision`` is that of the
+    backbone's forward and backward pass. The loss is the sum of the class layer's, unless that is
+    null, and of ``metric_losses``.
     """
 
     name: str

@@ -78,6 +78,21 @@ def train(config: TrainingConfig, world: World, build: BuildBackbone) -> Ended:
         return _Run(config, world, prepared).to_the_end(stop)
 
 
+def filled_up(
+    embeddings: torch.Tensor, labels: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Bring embeddings (b, d) and labels (b,) to as many rows as the rank with most has.
+
+    What is added is a copy of the last row, under label -1: losses leave it out, and because it
+    comes after the backbone, no batch statistic has seen it.
+    """
+    missing = rows - len(labels)
+    if not missing:
+        return embeddings, labels
+    copies = embeddings[-1:].detach().expand(missing, -1)
+    return torch.cat([embeddings, copies]), torch.cat([labels, labels.new_full((missing,), -1)])
+
+
 class _Run:
     """One rank's side of a run."""
 
@@ -139,7 +154,9 @@ class _Run:
         images = network_input(batch.images)
         half = self._config.precision == "bfloat16"
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-            loss = self._prepared.loss(self._prepared.network(images), batch.labels)
+            embeddings = self._prepared.network(images)
+            most = -(-self._config.global_batch // self._world.size)
+            loss = self._prepared.loss(*filled_up(embeddings, batch.labels, most))
         learned.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         result = StepResult(

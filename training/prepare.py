@@ -117,7 +117,9 @@ def _go_on_from(
     layer = learned.class_layer
     if layer is not None:
         source = (dataset, _loader_config(config))
-        imprint(learned.backbone, layer, source, config.global_batch, world)
+        # A mean does not depend on batches; ranks take equal shares of these.
+        batch = config.global_batch // world.size * world.size
+        imprint(learned.backbone, layer, source, batch, world)
 
 
 def _build(config: TrainingConfig, world: World, build: BuildBackbone, classes: int) -> Learned:

@@ -46,15 +46,11 @@ def check_request(config: TrainingConfig, described: TrainingSet, processes: int
             f"version {described.version}: {described.classes} classes cannot be shared by "
             f"{processes} processes; start at most {described.classes}"
         )
-    if config.global_batch % processes:
-        raise RequestError(
-            f"global_batch is {config.global_batch}, not a multiple of the {processes} processes; "
-            f"use {-(-config.global_batch // processes) * processes}, or another number of them"
-        )
     if config.global_batch < 2 * processes:
         raise RequestError(
             f"global_batch is {config.global_batch} for {processes} processes; batch statistics "
-            f"need two images in each, so use at least {2 * processes}"
+            f"need two images in each, so start at most {config.global_batch // 2}, or, for a new "
+            f"run, use at least {2 * processes}"
         )
     if config.class_layer is None and not config.metric_losses:
         raise RequestError(

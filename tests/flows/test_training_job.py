@@ -258,8 +258,6 @@ def test_an_event_of_another_workspace(workspace: Path) -> None:
          "checkpoint.initial /nowhere: no whole checkpoint below it"),
         (["train", "people-v0001", "--detector", "demo", "--processes", "4", "--dry-run"],
          "3 classes cannot be shared by 4 processes; start at most 3"),
-        (["train", "people-v0001", "--detector", "demo", "--processes", "3"],
-         "not a multiple of the 3 processes"),
         (["train", "people-v0001", "--detector", "demo", "--nodes", "2"], "2 nodes need a place"),
         (["evaluate", "demo"], "nothing to evaluate on; give --pairs CSV or --bin FILE"),
         (["evaluate", "demo", "--bin", "no.bin"], "evaluation set no.bin: no such file"),
