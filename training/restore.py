@@ -104,9 +104,12 @@ def _load_rows(
             f"{tuple(rows.shape[1:])}; keep model.embedding_size and class_layer.sub_centres"
         )
     step = max(1, _WINDOW_NUMBERS // max(1, rows[:1].numel()))
+    order = np.argsort(sources, kind="stable")
+    ascending = sources[order]
     for first in range(int(known.min()), int(known.max()) + 1, step):
         last = min(first + step, stored.size[0])
-        here = np.flatnonzero((sources >= first) & (sources < last))
+        low, high = np.searchsorted(ascending, (first, last))
+        here = order[low:high]
         if len(here):
             window = torch.empty([last - first, *rows.shape[1:]], dtype=stored.properties.dtype)
             shard = RowShard(rows=window, start=first, total=stored.size[0])

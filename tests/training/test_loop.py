@@ -22,7 +22,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from facedata.errors import IntegrityError, RequestError
+from facedata.errors import IntegrityError, RequestError, WorkError
 from facedata.versions import Manifest
 from training.config import (
     AugmentOptions,
@@ -39,7 +39,7 @@ from training.config import (
     to_yaml,
 )
 from training.data.shards import ShardStore
-from training.log import OUTCOME, PROGRESS
+from training.log import OUTCOME, PROGRESS, StepResult, StepWatch
 from training.loop import train
 from training.prepare import StoppedEarlyError, prepare
 from training.restore import load, read_backbone
@@ -372,6 +372,19 @@ def test_a_gradient_that_is_no_number_leaves_the_checkpoint_good(
     assert [path.name for path in finished(Path(config.output))] == ["step-000000005"]
     assert run(config, build) == 0
     assert_same(final(config), final(whole))
+
+
+@pytest.mark.parametrize("name", ["loss", "backbone_norm", "centres_norm"])
+def test_every_number_of_a_step_is_watched(name: str) -> None:
+    well = StepResult(**dict.fromkeys(("loss", "backbone_norm", "centres_norm"), torch.ones(())))
+    watch = StepWatch()
+    watch.add(well, 0, 0.1)
+    watch.add(replace(well, **{name: torch.tensor(torch.inf)}), 1, 0.1)
+
+    with pytest.raises(WorkError, match=r"^step 1: the .* is inf at learning rate 0\.1; "):
+        watch.settle()
+
+    assert watch.mean_loss() == 1
 
 
 def test_a_shard_that_fails_stops_the_run_and_it_goes_on_later(
