@@ -128,10 +128,11 @@ def _negatives_backward(
 ) -> torch.Tensor:
     """Add to the gradient of the centres, bring it to stored length, and return the queries'."""
     of_queries = torch.zeros_like(queries)
-    queries = queries.to(active.products)
+    weights = of_negatives.unsqueeze(1)
+    weighted, queries = (weights * queries).to(active.products), queries.to(active.products)
     for block in active.blocks():
-        of_queries += _block_backward(of_negatives, queries, total, block, active, gradient)
-    return of_queries
+        of_queries += _block_backward(queries, weighted, total, block, active, gradient)
+    return weights * of_queries
 
 
 # A block is a function of its own, so that its temporaries are gone before those of the next come.
@@ -146,8 +147,8 @@ def _block_logsumexp(
 
 
 def _block_backward(
-    of_negatives: torch.Tensor,
     queries: torch.Tensor,
+    weighted: torch.Tensor,
     total: torch.Tensor,
     block: tuple[int, int],
     active: ActiveCentres,
@@ -156,10 +157,10 @@ def _block_backward(
     units, inverse = active.centres.unit_block(active.sampled, *block)
     factors = units.to(active.products)
     slopes, nearest = _block_logits(queries, factors, block[0], active)
-    slopes.sub_(total.unsqueeze(1)).exp_().mul_(of_negatives.unsqueeze(1))
+    slopes.sub_(total.unsqueeze(1)).exp_()  # of a log-sum-exp by a logit: its share of the sum
     slopes = _spread(slopes.to(active.products), nearest, units.shape[1])
     of_centres = gradient[slice(*block)]
-    of_centres += _product(slopes.T, queries).view_as(units)
+    of_centres += _product(slopes.T, weighted).view_as(units)
     along = (of_centres * units).sum(dim=2, keepdim=True)
     of_centres.sub_(along * units).mul_(inverse)
     return _product(slopes, factors.flatten(0, 1))
