@@ -1,9 +1,9 @@
 """Training as child processes: the torchrun command, its start, its restarts and its end.
 
-The children are a process group of their own, so that nothing of it outlives this module; their
-output goes to ``train.log`` in the run's folder. How they ended is in ``outcome.json``, which
-``training.run`` writes; a run that left none was killed. Every start goes on from the run's last
-whole checkpoint, so starting again is all that is needed after whatever happened.
+None of the children is left when ``run_training`` ends. If this process is killed, torchrun hears
+of it (``flows.tether``), and its ranks write a checkpoint and end; if torchrun is, the system ends
+the ranks. Their output goes to ``train.log`` in the run's folder. Every start goes on from the
+run's last whole checkpoint: starting again is all that is needed after whatever happened.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,14 +23,16 @@ from typing import Any
 
 from cleaning.faces.config import usable_cores
 from facedata.errors import RequestError, StorageError, WorkError
-from flows.fleet import MODULE, Fleet
-from flows.processes import end_group, end_leftovers
+from flows.ending import Ended, Outcome, describe_death
+from flows.fleet import CHECKPOINT_SECONDS, MODULE, Fleet
+from flows.processes import LAUNCHER, Kind, end_all, end_command, launcher_mark
+from flows.tether import tethered
+from training.run_state import is_done
 
 CONFIG = "config.yaml"
 LOG = "train.log"
-_OUTCOME, _PROGRESS = "outcome.json", "progress.jsonl"
+_PROGRESS = "progress.jsonl"
 _ASK_SECONDS = 0.5
-_LAST_LINES = 5
 
 ProgressLine = dict[str, Any]
 """A line of ``progress.jsonl``; its keys are the fields of ``training.log.Progress``."""
@@ -56,6 +59,11 @@ class Launch:
         """The configuration that the processes read."""
         return self.output / CONFIG
 
+    @property
+    def kind(self) -> Kind:
+        """The processes of all runs beside this one."""
+        return Kind(module=MODULE, folder=self.output.parent, name=CONFIG)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follow:
@@ -65,31 +73,26 @@ class Follow:
     say: Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ended:
-    outcome: str
-    reason: str
-    exit_code: int
-
-
 def run_training(launch: Launch, follow: Follow) -> None:
-    """Train until done, starting again what ends early.
+    """Train until done, starting again what ends early; a run that is done is left as it is.
 
     Raises:
         RequestError: the processes say that the request is wrong; it is not repeated.
-        WorkError: the run was asked to stop, or keeps ending without a new checkpoint.
+        WorkError: the run was asked to stop, keeps ending without a new checkpoint, or ended in a
+            way that starting again does not mend.
     """
-    if launch.fleet.nodes == 1:
-        end_leftovers([MODULE, "--config", str(launch.config)], follow.say)
+    if is_done(launch.output) and last_checkpoint(launch.output):
+        return
     fruitless = 0
     with _listening() as stop:
+        _await_orphans(launch, follow, stop)
         while True:
             before = last_checkpoint(launch.output)
             ended = _run_once(launch, follow, stop)
             if ended.outcome == "done":
                 return
             after = last_checkpoint(launch.output)
-            _raise_final(ended, launch, after, stopped=stop.asked)
+            _raise_final(ended, launch, after, stop)
             fruitless = 0 if after > before else fruitless + 1
             if fruitless > launch.patience.restarts:
                 raise WorkError(
@@ -102,6 +105,7 @@ def run_training(launch: Launch, follow: Follow) -> None:
                 f"{f'the checkpoint of step {after}' if after else 'the beginning'}"
             )
             stop.wait(launch.patience.wait_seconds)
+            _raise_final(ended, launch, after, stop)
 
 
 def last_checkpoint(output: Path) -> int:
@@ -145,10 +149,33 @@ def _listening() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
-def _run_once(launch: Launch, follow: Follow, stop: _Stop) -> _Ended:
+def _await_orphans(launch: Launch, follow: Follow, stop: _Stop) -> None:
+    """Let the processes of a start that was killed come to their end.
+
+    They may be of this run or of one beside it. They know of it and are writing a checkpoint.
+    """
+    left = launch.kind.orphans()
+    if not left:
+        return
+    follow.say(
+        f"{len(left)} processes of an earlier start are still at work (process {min(left)} and "
+        "others); waiting for their checkpoint"
+    )
+    end = time.monotonic() + CHECKPOINT_SECONDS
+    while left and time.monotonic() < end:
+        if stop.asked:
+            raise WorkError(
+                f"training {launch.output}: stopped while waiting for processes of an earlier "
+                "start; run the same command to go on"
+            )
+        stop.wait(_ASK_SECONDS)
+        left = launch.kind.orphans()
+    end_all(launch.kind.orphans)
+
+
+def _run_once(launch: Launch, follow: Follow, stop: _Stop) -> Ended:
     """Start the processes, follow them to their end, and leave none behind."""
-    outcome = launch.output / _OUTCOME
-    stamp = _stamp(outcome)
+    outcome = Outcome.of(launch.output)
     news = _News(launch.output / _PROGRESS)
     try:
         log = (launch.output / LOG).open("ab")
@@ -159,7 +186,7 @@ def _run_once(launch: Launch, follow: Follow, stop: _Stop) -> _Ended:
     with log:
         start = log.tell()
         process = subprocess.Popen(
-            launch.fleet.command(launch.config, launch.output.name),
+            tethered(launch.fleet.command(launch.config, launch.output.name)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -169,13 +196,12 @@ def _run_once(launch: Launch, follow: Follow, stop: _Stop) -> _Ended:
         try:
             _follow(process, news, follow, stop)
         finally:
-            end_group(process)
+            end_command(process, launch.kind)
     for line in news.lines():
         follow.progress(line)
-    if _stamp(outcome) == stamp:
-        return _Ended(outcome="killed", reason=_death(process, launch, start), exit_code=1)
-    said = json.loads(outcome.read_text("utf-8"))
-    return _Ended(outcome=said["outcome"], reason=said["message"], exit_code=int(said["exit_code"]))
+    return outcome.news() or Ended(
+        outcome="killed", reason=_death(process.returncode, launch, start), exit_code=1
+    )
 
 
 def _follow(process: subprocess.Popen[bytes], news: _News, follow: Follow, stop: _Stop) -> None:
@@ -193,31 +219,29 @@ def _follow(process: subprocess.Popen[bytes], news: _News, follow: Follow, stop:
             follow.progress(line)
 
 
-def _raise_final(ended: _Ended, launch: Launch, step: int, *, stopped: bool) -> None:
+def _raise_final(ended: Ended, launch: Launch, step: int, stop: _Stop) -> None:
     """Raise for an end after which starting again is not for this command to decide."""
-    if stopped or ended.outcome == "stopped":
-        raise WorkError(
-            f"training {launch.output}: stopped, with a checkpoint of step {step}; run the same "
-            "command to go on"
-        )
+    training = f"training {launch.output}"
     if ended.exit_code == RequestError.exit_code:
         raise RequestError(ended.reason)
+    if not ended.passing:
+        raise WorkError(f"{training}: {ended.reason}")
+    last = f"the last checkpoint is of step {step}" if step else "there is no checkpoint yet"
+    if stop.times > 1:
+        raise WorkError(f"{training}: ended at once; {last}; run the same command to go on")
+    if ended.outcome == "stopped":
+        raise WorkError(f"{training}: stopped; {last}; run the same command to go on")
+    if stop.asked:
+        raise WorkError(
+            f"{training}: stopped without a checkpoint of where it was ({ended.reason}); {last}; "
+            "run the same command to go on"
+        )
 
 
-def _death(process: subprocess.Popen[bytes], launch: Launch, start: int) -> str:
-    """Why a run without an outcome ended, as far as it can be told."""
+def _death(code: int, launch: Launch, start: int) -> str:
     with (launch.output / LOG).open("rb") as stream:
         stream.seek(start)
-        text = stream.read().decode("utf-8", "replace")
-    own = [line.strip() for line in text.splitlines() if line.strip()]
-    killed = next((line for line in own if "Signal " in line and "received by PID" in line), None)
-    if killed is not None:
-        return f"a process was killed ({killed.split('Signal ', 1)[1]:.100})"
-    code = process.returncode
-    if code < 0:
-        return f"torchrun was killed by {signal.Signals(-code).name}"
-    last = " | ".join(own[-_LAST_LINES:])
-    return f"torchrun ended with code {code}: {last[-400:]}"
+        return describe_death(code, stream.read().decode("utf-8", "replace"))
 
 
 class _News:
@@ -242,12 +266,5 @@ class _News:
 
 def _environment(fleet: Fleet) -> dict[str, str]:
     threads = max(1, usable_cores() // fleet.processes)
-    return {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"} | os.environ
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_mtime_ns, found.st_ino
+    usual = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+    return usual | os.environ | {LAUNCHER: launcher_mark()}

@@ -17,8 +17,7 @@ import pytest
 from facedata.errors import RequestError, WorkError
 from flows.fleet import Fleet, choose_fleet, count_gpus
 from flows.launch import CONFIG, LOG, Follow, Launch, Patience, last_checkpoint, run_training
-from flows.processes import end_leftovers
-from training.config import ModelConfig
+from training.config import CheckpointConfig, ModelConfig, OptimiserConfig, ScheduleConfig
 
 AT_ONCE = Patience(restarts=1, wait_seconds=0.0)
 
@@ -55,6 +54,28 @@ def processes_of(output: Path) -> list[int]:
     return sorted(found)
 
 
+ROOT = Path(__file__).parents[2]
+LAUNCHING = """
+import sys
+from pathlib import Path
+from flows.fleet import Fleet
+from flows.launch import Follow, Launch, run_training
+launch = Launch(output=Path(sys.argv[1]), fleet=Fleet(processes=1))
+run_training(launch, Follow(progress=lambda line: None, say=lambda text: None))
+"""
+
+
+def text_of(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_a_killed_rank_costs_the_steps_since_the_checkpoint(
     start_run: Callable[..., Path],
 ) -> None:
@@ -80,7 +101,9 @@ def test_a_stop_leaves_a_checkpoint_and_the_next_start_goes_on(
     launch = Launch(output=output, fleet=Fleet(processes=1), patience=AT_ONCE)
     stopped = Listener(3, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
-    with pytest.raises(WorkError, match=r"stopped, with a checkpoint of step \d+; run the same"):
+    with pytest.raises(
+        WorkError, match=r"stopped; the last checkpoint is of step \d+; run the same"
+    ):
         run_training(launch, stopped.follow)
 
     reached = last_checkpoint(output)
@@ -88,10 +111,90 @@ def test_a_stop_leaves_a_checkpoint_and_the_next_start_goes_on(
     assert 3 <= reached < 14
     assert processes_of(output) == []
 
-    following = Listener()
+    # What the stop wrote is no news of a later start that is killed.
+    following = Listener(reached + 1, lambda: os.kill(processes_of(output)[1], signal.SIGKILL))
     run_training(launch, following.follow)
-    assert following.steps == list(range(reached + 1, 15))
-    assert following.said == []
+    assert sorted(set(following.steps)) == list(range(reached + 1, 15))
+    (news,) = following.said
+    assert news.startswith("training ended early: a process was killed")
+
+    # Done: nothing is started.
+    log = (output / LOG).read_bytes()
+    again = Listener()
+    run_training(launch, again.follow)
+    assert (again.steps, again.said) == ([], [])
+    assert (output / LOG).read_bytes() == log
+
+
+def test_ranks_end_with_torchrun_before_it_is_started_again(
+    start_run: Callable[..., Path],
+) -> None:
+    output = start_run(14)
+    alive: list[list[int]] = []
+    listener = Listener(3, lambda: os.kill(processes_of(output)[0], signal.SIGKILL))
+
+    def say(text: str) -> None:
+        listener.said.append(text)
+        alive.append(processes_of(output))
+
+    follow = Follow(progress=listener.follow.progress, say=say)
+    run_training(Launch(output=output, fleet=Fleet(processes=2), patience=AT_ONCE), follow)
+
+    (news,) = listener.said
+    assert news.startswith("training ended early: torchrun was killed by SIGKILL; starting again")
+    assert alive == [[]]
+    again = int(news.rpartition(" ")[2]) if "step" in news else 0
+    assert listener.steps[-(14 - again) :] == list(range(again + 1, 15))
+
+
+def test_a_second_stop_ends_all_at_once(start_run: Callable[..., Path]) -> None:
+    output = start_run(14, checkpoint=CheckpointConfig(every=100))
+
+    def twice() -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(WorkError, match="ended at once; there is no checkpoint yet; run the same"):
+        run_training(Launch(output=output, fleet=Fleet(processes=2)), Listener(3, twice).follow)
+
+    assert processes_of(output) == []
+
+
+def test_ranks_of_a_killed_command_write_a_checkpoint_and_are_waited_for(
+    start_run: Callable[..., Path],
+) -> None:
+    output = start_run(30, checkpoint=CheckpointConfig(every=100))
+    command = subprocess.Popen([sys.executable, "-c", LAUNCHING, str(output)], cwd=ROOT)
+    try:
+        wait_until(lambda: '"step": 3,' in text_of(output / "progress.jsonl"))
+    finally:
+        command.kill()
+        command.wait()
+    assert processes_of(output) != []
+
+    listener = Listener()
+    run_training(Launch(output=output, fleet=Fleet(processes=1)), listener.follow)
+
+    assert "processes of an earlier start are still at work" in listener.said[0]
+    assert listener.said[1:] == []
+    told = [json.loads(line)["step"] for line in text_of(output / "progress.jsonl").splitlines()]
+    assert told == list(range(1, 31))
+
+
+def test_a_loss_that_is_no_number_is_not_tried_again(start_run: Callable[..., Path]) -> None:
+    output = start_run(
+        12,
+        optimiser=OptimiserConfig(learning_rate=1e25, clip_norm=None),
+        schedule=ScheduleConfig(steps=12, warmup_epochs=0),
+    )
+    listener = Listener()
+
+    with pytest.raises(WorkError, match=r"step \d+: .* is nan at learning rate") as raised:
+        run_training(Launch(output=output, fleet=Fleet(processes=1)), listener.follow)
+
+    assert "run the same command" not in str(raised.value)
+    assert "copy the training recipe to another name" in str(raised.value)
+    assert listener.said == []
 
 
 def test_a_wrong_request_is_said_once_and_not_repeated(start_run: Callable[..., Path]) -> None:
@@ -121,26 +224,6 @@ def test_a_run_that_keeps_dying_is_given_up(start_run: Callable[..., Path]) -> N
     assert "key 'output' is missing" in (output / LOG).read_text()
 
 
-def test_what_a_dead_command_left_is_ended_and_nothing_else(tmp_path: Path) -> None:
-    sleeper = tmp_path / "sleeper.py"
-    sleeper.write_text("import time\ntime.sleep(60)\n")
-    command = [sys.executable, "-m", "sleeper", "--config"]
-    left, other = (
-        subprocess.Popen([*command, name], cwd=tmp_path) for name in ("mine.yaml", "other.yaml")
-    )
-    time.sleep(0.5)
-    said: list[str] = []
-    try:
-        # Its parent is this test, so that it stays to be waited for.
-        end_leftovers(["sleeper", "--config", "mine.yaml"], said.append)
-        assert left.wait(10) == -signal.SIGTERM
-        assert other.poll() is None
-    finally:
-        other.kill()
-        other.wait()
-    assert said == ["1 processes of an earlier start are still at work; stopping them"]
-
-
 def test_one_node_is_standalone_and_many_meet() -> None:
     config = Path("run/config.yaml")
 
@@ -157,6 +240,17 @@ def test_one_node_is_standalone_and_many_meet() -> None:
 def test_nodes_need_a_place_to_meet() -> None:
     with pytest.raises(RequestError, match="4 nodes need a place to meet; give --rendezvous"):
         choose_fleet("cpu", None, 4, None)
+
+
+@pytest.mark.parametrize("place", ["nonsense", "host:", ":29500", "host:0", "host:65536", "a b:1"])
+def test_a_place_to_meet_is_a_host_and_a_port(place: str) -> None:
+    with pytest.raises(RequestError, match=f"--rendezvous {place}: give HOST:PORT"):
+        choose_fleet("cpu", None, 2, place)
+
+
+@pytest.mark.parametrize("place", ["host1:29500", "10.0.0.1:1", "[::1]:65535"])
+def test_places_to_meet(place: str) -> None:
+    assert choose_fleet("cpu", 1, 2, place).rendezvous == place
 
 
 def test_processors_get_at_most_two_processes() -> None:
@@ -180,6 +274,11 @@ def test_gpus_are_counted(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
     assert count_gpus() == found
+    if found:
+        assert choose_fleet("cuda", None, 1, None).processes == found
+        assert choose_fleet("cuda", 1, 1, None).processes == 1
+        with pytest.raises(RequestError, match=f"{found + 1} processes, but {found} GPU"):
+            choose_fleet("cuda", found + 1, 1, None)
 
 
 def test_no_gpu_asked_for_a_gpu_is_one_line(
@@ -187,8 +286,10 @@ def test_no_gpu_asked_for_a_gpu_is_one_line(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(RequestError, match="device cuda: no GPU found on this machine; set device"):
-        choose_fleet("cuda", None, 1, None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    for processes in (None, 1):
+        with pytest.raises(RequestError, match="device cuda: no GPU found on this machine; set d"):
+            choose_fleet("cuda", processes, 1, None)
 
 
 def test_unfinished_checkpoints_do_not_count(tmp_path: Path) -> None:
