@@ -10,55 +10,94 @@ import typer
 from flows.cli_options import Json, RecipePath, Workspace, answer
 from flows.settings import silence_prefect
 
-TrainingRecipe = Annotated[
-    str, typer.Option(metavar="NAME|FILE", help="A training recipe, by name or as a YAML file.")
-]
 Processes = Annotated[
     int | None,
-    typer.Option(min=1, help="On this machine; one per GPU, or core up to two, when not given."),
-]
-Detector = Annotated[
-    str | None,
     typer.Option(
-        metavar="PACK", help="Its detector, in place of the one the version was built with."
+        min=1,
+        help="On this machine; one per GPU, or on a CPU one per core up to two, when not given.",
     ),
 ]
+
+_TRAIN_EXAMPLE = "Example: winnow train people-v0001 -w work --recipe examples/training.yaml"
+_EVALUATE_EXAMPLE = "Example: winnow evaluate people-m0001 -w work --pairs held-out/pairs.csv"
+_SELFTRAIN_EXAMPLE = "Example: winnow selftrain recipe.yaml -w work --training training.yaml"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``winnow``."""
-    app.command()(train)
-    app.command()(evaluate)
-    app.command()(selftrain)
+    app.command(epilog=_TRAIN_EXAMPLE)(train)
+    app.command(epilog=_EVALUATE_EXAMPLE)(evaluate)
+    app.command(epilog=_SELFTRAIN_EXAMPLE)(selftrain)
 
 
 def train(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="For example demo-v0001.")],
     workspace: Workspace,
-    recipe: TrainingRecipe = "demo_cpu",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="How to train: demo_cpu, glint360k_r50, wf42m_r100_pfc, hundred_million, or a "
+            "YAML file such as examples/training.yaml; without evaluation.sets in it no model is "
+            "promoted.",
+        ),
+    ] = "demo_cpu",
     processes: Processes = None,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines of the run.")] = 1,
+    nodes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Machines of the run, each started with the same --nodes and --rendezvous, all "
+            "but the first with --join.",
+        ),
+    ] = 1,
     rendezvous: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where the machines meet.")
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where several machines meet: an address of one of them that all reach.",
+        ),
     ] = None,
     join: Annotated[
-        bool, typer.Option("--join", help="This is a further machine of a run: train only.")
+        bool,
+        typer.Option(
+            "--join",
+            help="This is a further one of several machines: it trains, the first exports and "
+            "evaluates.",
+        ),
     ] = False,
     output: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="For runs and models, in place of the workspace."),
+        typer.Option(
+            metavar="DIR",
+            help="For runs and models, in place of the workspace; a folder that all machines see.",
+        ),
     ] = None,
-    detector: Detector = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PACK",
+            help="The model's detector is this pack's, not that which the version was built with.",
+        ),
+    ] = None,
     initial: Annotated[
         str | None,
-        typer.Option("--from", metavar="RUN|previous", help="A run to start from."),
+        typer.Option(
+            "--from",
+            metavar="RUN|previous",
+            help="Start from a run's folder below training/, or from the newest earlier version's "
+            "finished run of the same recipe.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the request and say what would be done.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train on a released version; the model is exported, evaluated, and promoted when better."""
+    """Train on a released version; the model is exported, evaluated, and promoted when better.
+
+    The same command goes on after a stop or a kill.
+    """
     silence_prefect()
     from flows.train_lines import plan_lines, train_lines
     from flows.training_job import TrainingOptions, open_training
@@ -89,12 +128,16 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A pack's folder or name, or a model or data set of -w."
+            metavar="MODEL",
+            help="A pack's folder or name (buffalo_l, demo); with -w also one of its models "
+            "(people-m0001), or a data set (people), whose current model is meant.",
         ),
     ],
     pairs: Annotated[
         list[Path] | None,
-        typer.Option(metavar="CSV", help="Columns image_a, image_b, same; may be repeated."),
+        typer.Option(
+            metavar="CSV", help="Columns image_a, image_b, same (1 or 0); may be repeated."
+        ),
     ] = None,
     bins: Annotated[
         list[Path] | None,
@@ -116,11 +159,12 @@ def evaluate(
         bool, typer.Option("--flip", help="Add the mirrored face, as published results do.")
     ] = False,
     identification: Annotated[
-        bool, typer.Option("--identification", help="Search 1:N as well; photos by person.")
+        bool,
+        typer.Option("--identification", help="Search 1:N in a gallery as well."),
     ] = False,
     all_pairs: Annotated[
         bool,
-        typer.Option("--all-pairs", help="Every photo with every other as well; by person."),
+        typer.Option("--all-pairs", help="Compare every photo with every other as well."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -150,17 +194,35 @@ def evaluate(
 def selftrain(
     recipe: RecipePath,
     workspace: Workspace,
-    training: TrainingRecipe = "demo_cpu",
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 3,
+    training: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="A training recipe that names evaluation.sets: only a model that is better on "
+            "them cleans the next round.",
+        ),
+    ],
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="At most so many rounds.")] = 3,
     tolerance: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of images that may still change.")
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Stop when no larger share of the images changes in a round."
+        ),
     ] = 0.001,
     processes: Processes = None,
     as_json: Json = False,
 ) -> None:
-    """Clean, train, clean again with the new model, until the ledger stops changing."""
+    """Clean, train, clean again with the new model, until the ledger stops changing.
+
+    The same command goes on after a kill, with the model that was promoted last.
+    """
     silence_prefect()
-    from flows.self_training import SelfTraining, self_train, self_training_lines
+    from flows.self_training import (
+        SelfTraining,
+        open_self_training,
+        self_train,
+        self_training_lines,
+    )
 
     asked = SelfTraining(
         recipe=str(recipe),
@@ -170,6 +232,8 @@ def selftrain(
         tolerance=tolerance,
         processes=processes,
     )
+    # As for train: a wrong request is answered before Prefect takes its seconds to start.
+    open_self_training(asked)
     result = self_train(asked)
     answer(result, self_training_lines(result), as_json)
 

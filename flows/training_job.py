@@ -127,15 +127,22 @@ def check_torch() -> None:
         )
 
 
-def check_recipe(recipe: str) -> None:
-    """Check a training recipe before there is a version to train on.
+def check_recipe(recipe: str, processes: int | None) -> TrainingConfig:
+    """Check a training recipe before there is a version to train on, for one machine.
 
     Raises:
-        RequestError: it is not usable, an evaluation set of it is missing, or torch is.
+        RequestError: it is not usable here, a file that it names is missing, or torch is.
     """
     check_torch()
     config = read_training_recipe(recipe, Target(workspace="-", version="-", output="-"))
+    check_names(config)
+    _fleet(config, TrainingOptions(processes=processes))
+    if config.checkpoint.initial is not None:
+        check_source(config)
+    else:
+        check_weights(config)
     _sets(config)
+    return config
 
 
 def check_event(version: str, workspace: str, manifest: str) -> None:
