@@ -176,8 +176,9 @@ def _check_gpu_decode(device: torch.device) -> None:
         io.decode_jpeg([torch.from_numpy(crop)], device=device)
     except RuntimeError as error:
         raise RequestError(
-            f"data.decode gpu: this torchvision decodes no JPEG on a GPU ({error}); install one "
-            "with nvJPEG, or set data.decode: cpu"
+            "data.decode gpu: this torchvision decodes no JPEG on a GPU "
+            f"({' '.join(str(error).split()):.200}); install one with nvJPEG, or set data.decode: "
+            "cpu"
         ) from error
 
 
