@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from facedata.errors import WorkspaceError
 from facedata.storage import TEMPORARY, Storage
 
 _LOCK = "winnow.lock"
+_TRAINING = "training"
 _ASK_AGAIN_SECONDS = 0.1
 
 
@@ -56,13 +58,51 @@ def hold_models(storage: Storage, dataset: str, patience: float = 120.0) -> Iter
     Raises:
         WorkspaceError: when it is still held after that, or cannot be written to.
     """
-    lock = f"training/{dataset}.lock"
+    lock = f"training/promotion-{dataset}.lock"
     with _hold(storage, lock, patience, doing=f"is promoting a model of {dataset!r}"):
         yield
 
 
 @contextmanager
-def _hold(storage: Storage, name: str, patience: float, doing: str) -> Iterator[None]:
+def hold_training(home: Storage, run: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait for the turn to train below a local folder, and keep others out until the block ends.
+
+    ``run`` is the run's folder below ``training``: while it is trained, or waits for its turn, no
+    other process trains it. What a killed one left half-written in it is removed. ``say`` is told
+    who is waited for, however long that takes.
+
+    Raises:
+        WorkspaceError: when another process trains the same run, or the folder cannot be written
+            to.
+    """
+    own = f"{_TRAINING}/{run}"
+    with _hold(home, f"{own}/{_LOCK}", patience=0.0, doing=f"trains {run}, or is to do so next"):
+        home.remove_abandoned(f"{own}/{TEMPORARY}")
+        turn = f"{_TRAINING}/{_LOCK}"
+        owner = who_trains(home)
+        if owner is not None:
+            say(f"waiting for process {owner}, which trains in {home.root}")
+        with _hold(home, turn, patience=math.inf, doing="trains", note=f" ({run})"):
+            yield
+
+
+def who_trains(home: Storage) -> str | None:
+    """The process that trains below a local folder now, and its run; None when there is none."""
+    path = home.local_path(f"{_TRAINING}/{_LOCK}")
+    if not path.exists():
+        return None
+    with path.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return stream.read().decode("utf-8", "replace").strip() or "unknown"
+    return None
+
+
+@contextmanager
+def _hold(
+    storage: Storage, name: str, patience: float, doing: str, note: str = ""
+) -> Iterator[None]:
     if not storage.is_local:
         yield
         return
@@ -71,13 +111,13 @@ def _hold(storage: Storage, name: str, patience: float, doing: str) -> Iterator[
     path = storage.local_path(name)
     with path.open("r+b") as stream:
         if not _locked(stream, patience):
-            owner = path.read_text("ascii", "replace").strip()
+            owner = path.read_text("utf-8", "replace").strip()
             raise WorkspaceError(
                 f"workspace {storage.root}: process {owner or 'unknown'} {doing}; "
                 "wait for it to end, or use another workspace"
             )
         stream.truncate(0)
-        stream.write(str(os.getpid()).encode())
+        stream.write(f"{os.getpid()}{note}".encode())
         stream.flush()
         yield
 
