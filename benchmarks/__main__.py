@@ -33,6 +33,7 @@ BENCHES = (
     "review",
     "all_pairs",
     "partial_fc",
+    "train_shards",
     "demo_training",
     "crawl",
     "crawl_faults",
