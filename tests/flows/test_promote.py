@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -226,6 +227,29 @@ def test_every_promotion_is_told_once(tmp_path: Path, prefect_server: Any) -> No
     )
     marker = json.loads((tmp_path / "events" / "people-m0002.json").read_text())
     assert marker == {"promoted_at": again.promoted_at}
+
+
+def test_the_next_run_makes_up_for_a_promotion_that_nobody_heard_of(
+    tmp_path: Path, prefect_server: Any, make_version: Callable[..., Any]
+) -> None:
+    make_version(tmp_path, {"Ada": 0, "Bea": 1}, images=4, version="unheard-v0001")
+    options = TrainingOptions(detector="demo")
+    job = open_training("unheard-v0001", str(tmp_path), "demo_cpu", options)
+    current = replace(CURRENT, model="unheard-m0001")
+    shutil.copytree(job.base, tmp_path / "models" / current.model)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        verdict = judge(contest({"a": 1.0}, {"a": 0.0}))
+        assert promote(job.home, "unheard", replace(verdict, model=current.model), ("", ""), None)
+
+    with temporary_settings({PREFECT_API_URL: prefect_server.api}):
+        assert not settle(job, "unheard-m0002", [], []).promoted
+
+    end = time.monotonic() + 60
+    while not prefect_server.events("facedata.model.promoted", "facedata.unheard"):
+        assert time.monotonic() < end
+        time.sleep(0.25)
+    (event,) = prefect_server.events("facedata.model.promoted", "facedata.unheard")
+    assert event["payload"]["model"] == "unheard-m0001"
 
 
 def test_a_server_that_is_gone_is_made_up_for_later(
