@@ -4,7 +4,7 @@ Drawn crops are released through the project's own shard writer and manifest, an
 ``training.run`` on them, as ``winnow train`` does: recipe ``glint360k_r50`` (CosFace 0.4, SGD with
 momentum, bfloat16), one process a GPU with 128 images each, 20,000 crops spread over 360,000
 classes, 200 steps. A row changes one thing: ``decode``, ``compile`` or ``channels_last``. Without a
-GPU the same recipe trains the small backbones: two processes of one thread, 32 images each, 2,000
+GPU the same recipe trains the small backbones: two processes of one thread, 16 images each, 2,000
 crops and classes, 20 steps.
 
 ``samples_per_s`` is the median of the loop's own lines of progress (``images_per_second``, every
@@ -93,7 +93,7 @@ ON_GPU = (
     Case(backbone="iresnet50", decode="gpu", compile=True),
 )
 _SMALL = Setting(
-    device="cpu", processes=2, batch=32, steps=20, crops=2_000, classes=2_000, workers=1
+    device="cpu", processes=2, batch=16, steps=20, crops=2_000, classes=2_000, workers=1
 )
 
 
