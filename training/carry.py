@@ -11,7 +11,7 @@ are; they are nevertheless matched by name, which also holds when a set was rele
   come to it within a few steps.
 - No centre outlives its identity: the row of one that is retired, merged away or removed, is
   filled like a new one. The centre of a merged-away name would be the strongest negative of photos
-  that are now another's, and that of somebody removed is a face template. One who comes back is new.
+  that are now another's, and that of somebody removed is a face template. Who comes back is new.
 """
 
 from __future__ import annotations

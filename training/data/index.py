@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import mmap
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,9 +41,16 @@ class ShardIndex:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ShardIndex:
-        """Read what ``to_bytes`` wrote."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return cls(offsets=arrays["offsets"], sizes=arrays["sizes"], labels=arrays["labels"])
+        """Read what ``to_bytes`` wrote.
+
+        Raises:
+            IntegrityError: when it is damaged.
+        """
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                return cls(**{name: arrays[name] for name in ("offsets", "sizes", "labels")})
+        except (EOFError, zipfile.BadZipFile, zlib.error, ValueError, LookupError) as error:
+            raise IntegrityError(f"index of a shard: damaged ({error}); remove it") from error
 
 
 @dataclass(slots=True)

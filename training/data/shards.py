@@ -1,13 +1,12 @@
 """Reading samples out of a version's shards, wherever they lie.
 
 Shards on a local disk are read in place. Remote ones are downloaded whole into a cache when the
-first of their samples is asked for: one request instead of ten thousand, and the sha256 is checked
-on the way. What is read is one image at a known offset, so that any order costs the same.
+first of their samples is asked for: some requests instead of ten thousand, and the sha256 is
+checked on the way. What is read is one image at a known offset, so that any order costs the same.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import mmap
 import os
@@ -15,17 +14,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
-from facedata.errors import IntegrityError, StorageError
+from facedata.errors import IntegrityError, StorageError, WorkError
 from facedata.storage import Storage
+from training.data.cache import ShardCache
 from training.data.index import ShardIndex, index_shard
 from training.data.released import TrainingSet
 
@@ -50,6 +48,10 @@ class ReadConfig:
     wait_seconds: float = 1.0
 
 
+class _AlteredError(IntegrityError):
+    """A download is not what the manifest says; perhaps something went wrong on the way."""
+
+
 class ShardStore:
     """The shards of one version; belongs to one process, a copy in another opens its own files."""
 
@@ -57,6 +59,7 @@ class ShardStore:
         self.training_set = training_set
         self._config = config
         self._storage: Storage | None = None
+        self._cache = ShardCache(config.cache / "shards", config.cache_bytes)
         self._descriptors: OrderedDict[int, int] = OrderedDict()
         self._indices: dict[int, ShardIndex] = {}
 
@@ -76,7 +79,9 @@ class ShardStore:
 
         Raises:
             StorageError: when the shard cannot be read, after all attempts.
-            IntegrityError: when it is not the shard that the manifest names.
+            IntegrityError: when it is not the shard that the manifest names, also when it is
+                downloaded again.
+            RequestError: when the cache cannot be used.
         """
         return self._patiently(shard, lambda: self._read(shard, row))
 
@@ -97,11 +102,12 @@ class ShardStore:
         return self._patiently(shard, lambda: self._check(shard))
 
     def _check(self, shard: int) -> NDArray[np.int64]:
-        path = self._local_file(shard)
-        if self._open_storage().is_local:
-            with path.open("rb") as stream:
-                self._compare(shard, iter(lambda: stream.read(_CHUNK), b""))
-        return self._index_of(shard, path).labels
+        descriptor = self._open(shard)
+        with os.fdopen(descriptor, "rb") as stream:
+            if self._open_storage().is_local:
+                for _ in self._compared(shard, iter(lambda: stream.read(_CHUNK), b"")):
+                    pass
+            return self._index_of(shard, descriptor).labels
 
     def _read(self, shard: int, row: int) -> tuple[bytes, int]:
         descriptor = self._descriptor(shard)
@@ -115,9 +121,13 @@ class ShardStore:
     def _descriptor(self, shard: int) -> int:
         """The open file of a shard, whose index is in memory as well."""
         if shard not in self._descriptors:
-            path = self._local_file(shard)
-            self._indices[shard] = self._index_of(shard, path)
-            self._descriptors[shard] = os.open(path, os.O_RDONLY)
+            descriptor = self._open(shard)
+            try:
+                self._indices[shard] = self._index_of(shard, descriptor)
+            except (OSError, WorkError):
+                os.close(descriptor)
+                raise
+            self._descriptors[shard] = descriptor
             while len(self._descriptors) > _SHARDS_OPEN:
                 forgotten, descriptor = self._descriptors.popitem(last=False)
                 os.close(descriptor)
@@ -131,22 +141,26 @@ class ShardStore:
             os.close(descriptor)
 
     def _patiently(self, shard: int, work: Callable[[], T]) -> T:
-        """Do ``work``, again and again while the file system fails, and say so at last."""
+        """Do ``work``, again and again while file system or network fail, and say so at last."""
         wait = self._config.wait_seconds
         for left in range(self._config.attempts - 1, -1, -1):
             try:
                 return work()
-            except (OSError, StorageError) as error:
+            except (OSError, StorageError, _AlteredError) as error:
                 self._close(shard)
                 if not left:
-                    raise StorageError(
-                        f"shard {self._url(shard)}: cannot be read after {self._config.attempts} "
-                        f"attempts ({error}); put it back, or check the connection, and start "
-                        "again to resume"
-                    ) from error
+                    raise self._final(shard, error) from error
             time.sleep(wait)
             wait *= 2
         raise StorageError(f"shard {self._url(shard)}: no attempt to read it was allowed")
+
+    def _final(self, shard: int, error: Exception) -> WorkError:
+        if isinstance(error, _AlteredError):
+            return IntegrityError(str(error))
+        return StorageError(
+            f"shard {self._url(shard)}: cannot be read after {self._config.attempts} attempts "
+            f"({error}); put it back, or check the connection, and start again to resume"
+        )
 
     def _open_storage(self) -> Storage:
         if self._storage is None:
@@ -159,29 +173,29 @@ class ShardStore:
     def _url(self, shard: int) -> str:
         return self._open_storage().url(self._relative(shard))
 
-    def _local_file(self, shard: int) -> Path:
+    def _open(self, shard: int) -> int:
+        """The descriptor of a shard on a local disk; remote ones are downloaded."""
         storage = self._open_storage()
         if storage.is_local:
-            return storage.local_path(self._relative(shard))
-        target = self._config.cache / "shards" / f"{self.training_set.shards[shard].sha256}.tar"
-        with _locked(target.with_suffix(".lock")):
-            if not target.exists():
-                self._make_room(self.training_set.shards[shard].size_bytes)
-                self._download(shard, target)
-            os.utime(target)
-        return target
+            return os.open(storage.local_path(self._relative(shard)), os.O_RDONLY)
+        entry = self.training_set.shards[shard]
+        return self._cache.open(entry, lambda: self._download(shard))
 
-    def _download(self, shard: int, target: Path) -> None:
-        part = target.with_suffix(".part")
-        with fsspec.open(self._url(shard), "rb") as source, part.open("wb") as sink:
-            chunks = iter(lambda: source.read(_CHUNK), b"")
-            self._compare(shard, _written(chunks, sink.write))
-        part.replace(target)
+    def _download(self, shard: int) -> Iterator[bytes]:
+        # Connections do not outlive a fork: this process makes its own.
+        storage = Storage(self.training_set.workspace)
+        size = self.training_set.shards[shard].size_bytes
+        try:
+            yield from self._compared(shard, storage.chunks(self._relative(shard), size))
+        except IntegrityError as error:
+            raise _AlteredError(str(error)) from error
 
-    def _compare(self, shard: int, chunks: Iterable[bytes]) -> None:
+    def _compared(self, shard: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass a shard's content on, and raise after the last piece if it is another one."""
         digest = hashlib.sha256()
         for chunk in chunks:
             digest.update(chunk)
+            yield chunk
         expected = self.training_set.shards[shard].sha256
         if digest.hexdigest() != expected:
             raise IntegrityError(
@@ -189,40 +203,24 @@ class ShardStore:
                 f"{expected}; restore the shard, or release the version again"
             )
 
-    def _make_room(self, needed: int) -> None:
-        """Remove the shards used longest ago until ``needed`` bytes fit; open files stay."""
-        found = [(path.stat(), path) for path in self._config.cache.glob("shards/*.tar")]
-        oldest_first = sorted(found, key=lambda item: item[0].st_mtime_ns)
-        total = needed + sum(status.st_size for status, _ in oldest_first)
-        for status, path in oldest_first:
-            if total <= self._config.cache_bytes:
-                return
-            path.unlink(missing_ok=True)
-            total -= status.st_size
-
-    def _index_of(self, shard: int, path: Path) -> ShardIndex:
+    def _index_of(self, shard: int, descriptor: int) -> ShardIndex:
         """The index of a shard, made once and kept in the cache."""
-        entry = self.training_set.shards[shard]
-        kept = self._config.cache / "index" / f"{entry.sha256}.npz"
-        if kept.exists():
-            index = ShardIndex.from_bytes(kept.read_bytes())
-        else:
-            index = self._read_headers(shard, path)
-            Storage(self._config.cache).write(f"index/{kept.name}", index.to_bytes())
+        name = f"index/{self.training_set.shards[shard].sha256}.npz"
+        index = _kept_index(self._config.cache / name)
+        if index is None:
+            index = self._read_headers(shard, descriptor)
+            Storage(self._config.cache).write(name, index.to_bytes())
         self._check_index(shard, index)
         return index
 
-    def _read_headers(self, shard: int, path: Path) -> ShardIndex:
-        size, expected = path.stat().st_size, self.training_set.shards[shard].size_bytes
+    def _read_headers(self, shard: int, descriptor: int) -> ShardIndex:
+        size, expected = os.fstat(descriptor).st_size, self.training_set.shards[shard].size_bytes
         if size != expected:
             raise IntegrityError(
                 f"shard {self._url(shard)}: is {size} bytes, the manifest says {expected}; "
                 "restore the shard, or release the version again"
             )
-        with (
-            path.open("rb") as stream,
-            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
+        with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
             return index_shard(data, self._url(shard))
 
     def _check_index(self, shard: int, index: ShardIndex) -> None:
@@ -240,17 +238,9 @@ class ShardStore:
             )
 
 
-def _written(chunks: Iterator[bytes], write: Callable[[bytes], int]) -> Iterator[bytes]:
-    """Pass chunks on, each written first."""
-    for chunk in chunks:
-        write(chunk)
-        yield chunk
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time, of all those on this machine."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+def _kept_index(path: Path) -> ShardIndex | None:
+    """An index in the cache; None when it is not there, or damaged: it can be made again."""
+    try:
+        return ShardIndex.from_bytes(path.read_bytes())
+    except (FileNotFoundError, IntegrityError):
+        return None

@@ -90,3 +90,19 @@ def test_a_folder_in_a_shard_is_refused() -> None:
 
     with pytest.raises(IntegrityError, match="not a tar file of plain files at byte 0"):
         index_shard(stream.getvalue(), "x")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 400])
+def test_an_index_that_was_cut_off_is_named(keep: int) -> None:
+    data = index_shard(tar_of({"a.cls": b"1", "a.jpg": b"x"}), "s").to_bytes()
+
+    with pytest.raises(IntegrityError, match="index of a shard: damaged"):
+        ShardIndex.from_bytes(data[:keep])
+
+
+def test_an_index_with_a_changed_byte_is_named() -> None:
+    data = bytearray(index_shard(tar_of({"a.cls": b"1", "a.jpg": b"x"}), "s").to_bytes())
+    data[200] ^= 1
+
+    with pytest.raises(IntegrityError, match="index of a shard: damaged"):
+        ShardIndex.from_bytes(bytes(data))

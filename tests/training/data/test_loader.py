@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -81,6 +82,20 @@ def test_ranks_share_the_same_batches(dataset: FaceBatches, world_size: int) -> 
 
 def test_workers_change_nothing(dataset: FaceBatches) -> None:
     assert same(read(dataset, 2, workers=2), read(dataset, 1))
+
+
+def test_workers_read_from_a_server_that_the_rank_has_asked(
+    tmp_path: Path, make_version, file_server: Any
+) -> None:
+    manifest = make_version(tmp_path / "set", {"Ada": 0, "Bea": 1}, images=12, shard_images=4)
+    found = []
+    for root in (str(tmp_path / "set"), f"{file_server.url}/set"):
+        config = ReadConfig(cache=tmp_path / f"cache-{len(found)}", cache_bytes=400_000)
+        store = ShardStore(training_set(root, manifest, None), config)
+        store.classes_seen(range(2), threads=2)
+        found.append(read(FaceBatches(store, CONFIG), 1, workers=2, steps=2))
+
+    assert same(*found)
 
 
 def test_a_run_goes_on_in_the_middle_of_an_epoch(dataset: FaceBatches) -> None:

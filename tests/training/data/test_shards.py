@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -134,6 +135,19 @@ def test_a_shard_with_another_number_of_images_is_named(tmp_path: Path, store: S
         wrong.read(0, 0)
 
 
+@pytest.mark.parametrize("left", [0, 50])
+def test_a_damaged_index_is_made_again(
+    tmp_path: Path, manifest: Manifest, store: ShardStore, left: int
+) -> None:
+    expected = store.read(0, 0)
+    kept = tmp_path / "cache" / "index" / f"{manifest.shards[0].sha256}.npz"
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:left])
+
+    assert store_of(tmp_path / "set", manifest, tmp_path / "cache").read(0, 0) == expected
+    assert kept.read_bytes() == whole
+
+
 class TestRemote:
     """The same version behind a URL that is not a local file."""
 
@@ -173,3 +187,58 @@ class TestRemote:
 
         with pytest.raises(IntegrityError, match=r"memory://.*train-000001\.tar: sha256 is"):
             remote.read(1, 0)
+
+
+class TestServer:
+    """The same version on a web server that fails now and then."""
+
+    @pytest.fixture
+    def remote(self, tmp_path: Path, manifest: Manifest, file_server: Any) -> ShardStore:
+        return store_of(f"{file_server.url}/set", manifest, tmp_path / "remote-cache")
+
+    @pytest.mark.parametrize("fault", ["503", "cut", "flip", "404"])
+    def test_what_fails_twice_is_asked_for_again(
+        self, fault: str, store: ShardStore, remote: ShardStore, file_server: Any
+    ) -> None:
+        file_server.faults = [fault, fault]
+
+        assert remote.read(0, 0) == store.read(0, 0)
+        assert len(file_server.asked) == 3
+
+    @pytest.mark.parametrize(
+        ("fault", "error", "problem"),
+        [
+            ("503", StorageError, r"cannot be read after 3 attempts \(.*503, message="),
+            ("cut", StorageError, r"cannot be read after 3 attempts \(.*not completed"),
+            ("404", StorageError, r"cannot be read after 3 attempts \(.*it is not there\)"),
+            ("flip", IntegrityError, "sha256 is .*, the manifest says"),
+        ],
+    )
+    def test_what_always_fails_is_reported_after_all_attempts(
+        self, fault: str, error: type, problem: str, remote: ShardStore, file_server: Any
+    ) -> None:
+        file_server.faults = [fault] * 9
+
+        with pytest.raises(error, match=rf"train-000002\.tar: {problem}") as caught:
+            remote.read(2, 0)
+
+        assert type(caught.value) is error
+        assert len(file_server.asked) == 3
+        assert "\n" not in str(caught.value)
+
+    def test_a_server_without_ranges_will_do(
+        self, store: ShardStore, remote: ShardStore, file_server: Any
+    ) -> None:
+        file_server.ranges = False
+
+        assert all_of(remote) == all_of(store)
+
+    def test_a_cached_shard_that_was_cut_off_is_fetched_again(
+        self, tmp_path: Path, manifest: Manifest, remote: ShardStore
+    ) -> None:
+        expected = remote.read(0, 0)
+        remote.close()
+        kept = tmp_path / "remote-cache" / "shards" / f"{manifest.shards[0].sha256}.tar"
+        kept.write_bytes(kept.read_bytes()[:100])
+
+        assert remote.read(0, 0) == expected
