@@ -1,4 +1,4 @@
-"""One build at a time in a workspace, and one hand at a time on a review or a promotion."""
+"""One build at a time in a workspace, training in turns, one hand at a time on what is shared."""
 
 from __future__ import annotations
 

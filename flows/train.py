@@ -13,9 +13,10 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
-from facedata.lock import hold_workspace
+from facedata.lock import hold_training
 from facedata.models import model_folder
 from facedata.storage import Storage
+from flows.catch_up import find_unfinished, mark_settled
 from flows.evaluate import Evaluated, evaluate_sets
 from flows.evaluation_set import Sight
 from flows.held_out import HeldOut, check_held_out, version_faces
@@ -25,7 +26,7 @@ from flows.model_card import README, export_model, write_card
 from flows.progress import Reporter
 from flows.promote import settle
 from flows.training_job import TrainingJob, TrainingOptions, check_event, open_training
-from flows.training_progress import TrainingProgress
+from flows.training_progress import SERVER_FAULTS, TrainingProgress
 from training.config import to_yaml
 
 Answer = dict[str, Any]
@@ -33,45 +34,63 @@ Answer = dict[str, Any]
 
 @flow(name="train", persist_result=False)
 def train(
-    version: str,
+    version: str | None,
     workspace: str,
     recipe: str = "demo_cpu",
     manifest: str | None = None,
     options: TrainingOptions = TrainingOptions(),  # noqa: B008 - frozen
+    dataset: str | None = None,
 ) -> Answer:
     """Train on a released version, export, evaluate and perhaps promote the model.
 
+    Versions are trained one after the other: a run waits for its turn.
+
     Args:
-        version: for example ``people-v0003``.
+        version: for example ``people-v0003``. None is the newest whose training is not finished;
+            then nothing is done when there is none, or while another one is trained.
         workspace: folder or fsspec URL that holds it.
         recipe: a training recipe by name, or its file.
         manifest: where the event that started this says the version is.
         options: output, detector, machines.
+        dataset: without a version, look among those of this data set only.
 
     Raises:
-        RequestError: the request is not usable.
+        RequestError: the request is not usable, or another process trains this version.
         WorkError: training, export or evaluation failed; the same call goes on.
     """
-    if manifest is not None:
-        check_event(version, workspace, manifest)
-    return run_job(open_training(version, workspace, recipe, options))
+    with Reporter() as reporter:
+        if version is None:
+            found = find_unfinished(workspace, recipe, options, dataset)
+            reporter.say(f"train: {found.reason}")
+            if found.version is None:
+                return {"version": None, "reason": found.reason}
+            version = found.version
+        if manifest is not None:
+            check_event(version, workspace, manifest)
+        job = open_training(version, workspace, recipe, options)
+        if job.join:
+            return _join(job, reporter)
+        with hold_training(job.home, job.output.name, reporter.say):
+            # Opened again: an earlier version may have been trained while this waited.
+            return _run(open_training(version, workspace, recipe, options), reporter)
 
 
-def run_job(job: TrainingJob) -> Answer:
+def _join(job: TrainingJob, reporter: Reporter) -> Answer:
+    """Train only, as a further node."""
+    _train(job, reporter)
+    return {**_headline(job), "joined": True}
+
+
+def _run(job: TrainingJob, reporter: Reporter) -> Answer:
     """Do what a checked request asks for."""
-    run = Storage(job.output)
-    if job.join:
-        with Reporter() as reporter:
-            _train(job, run, reporter)
-        return {**_headline(job), "joined": True}
-    with hold_workspace(run), Reporter() as reporter:
-        _train(job, run, reporter)
-        model = export_model(job)
-        reporter.say(f"exported as {model}; evaluating on {len(job.sets)} sets")
-        evaluated, held_out = _evaluate(job, model)
-        write_card(job, model, evaluated, held_out)
-        verdict = settle(job, model, evaluated, held_out)
-    _show(job, model)
+    _train(job, reporter)
+    model = export_model(job)
+    reporter.say(f"exported as {model}; evaluating on {len(job.sets)} sets")
+    evaluated, held_out = _evaluate(job, model)
+    write_card(job, model, evaluated, held_out)
+    verdict = settle(job, model, evaluated, held_out)
+    mark_settled(Storage(job.output), model)
+    _show(job, model, reporter)
     return {
         **_headline(job),
         "steps": last_checkpoint(job.output),
@@ -111,10 +130,10 @@ def _headline(job: TrainingJob) -> Answer:
     }
 
 
-def _train(job: TrainingJob, run: Storage, reporter: Reporter) -> None:
+def _train(job: TrainingJob, reporter: Reporter) -> None:
     # Every node writes the same files, so that none waits for another to do it.
     note_start(job.config)
-    run.write(CONFIG, to_yaml(job.config).encode())
+    Storage(job.output).write(CONFIG, to_yaml(job.config).encode())
     progress = TrainingProgress(reporter, job.output.name)
     run_training(Launch(output=job.output, fleet=job.fleet), progress.follow)
 
@@ -132,9 +151,12 @@ def _evaluate(job: TrainingJob, model: str) -> tuple[list[Evaluated], list[HeldO
     return evaluated, held_out
 
 
-def _show(job: TrainingJob, model: str) -> None:
+def _show(job: TrainingJob, model: str, reporter: Reporter) -> None:
     """The card as an artifact of the flow run."""
     if FlowRunContext.get() is None:
         return
     text = job.home.read(f"{model_folder(model)}/{README}").decode()
-    create_markdown_artifact(text, key=f"model-{model}", description=f"Card of {model}")
+    try:
+        create_markdown_artifact(text, key=f"model-{model}", description=f"Card of {model}")
+    except SERVER_FAULTS as error:
+        reporter.say(f"the card of {model} was not sent to the Prefect server: {error}")

@@ -87,13 +87,13 @@ def open_training(
     check_torch()
     released = Storage(workspace)
     manifest = read_manifest(released, version)
-    home = _home(released, options.output)
+    home = open_home(released, options.output)
     base_name = options.detector or str(manifest.recipe.get("models", ""))
     base = _base(base_name, version, given=options.detector is not None)
     target = Target(
         workspace=released.url("") if released.is_local else workspace,
         version=version,
-        output=str(home.local_path(f"training/{version}-{_label(recipe)}")),
+        output=str(run_folder(home, version, recipe)),
         digest=manifest.digest,
         weights=str(base) if (base / WEIGHTS).is_file() else None,
     )
@@ -255,7 +255,18 @@ def _previous_run(config: TrainingConfig, home: Storage) -> Path | None:
     return None
 
 
-def _home(released: Storage, output: str | None) -> Storage:
+def run_folder(home: Storage, version: str, recipe: str) -> Path:
+    """Where a version's training by a recipe lies."""
+    label = Path(recipe).stem if recipe not in RECIPES else recipe
+    return home.local_path(f"training/{version}-{label}")
+
+
+def open_home(released: Storage, output: str | None) -> Storage:
+    """Where runs and models are: below ``output``, or with the versions.
+
+    Raises:
+        WorkspaceError: that is no folder on a disk.
+    """
     home = released if output is None else Storage(output)
     if not home.is_local:
         raise WorkspaceError(
@@ -263,10 +274,6 @@ def _home(released: Storage, output: str | None) -> Storage:
             "with --output, on a disk that all nodes share"
         )
     return Storage(Path(home.path("")).absolute())
-
-
-def _label(recipe: str) -> str:
-    return Path(recipe).stem if recipe not in RECIPES else recipe
 
 
 def _base(name: str, version: str, *, given: bool) -> Path:

@@ -9,11 +9,17 @@ from uuid import UUID
 import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
 
 from flows.launch import Follow, ProgressLine
 from flows.progress import Reporter
 
 _ARTIFACT_SECONDS = 5.0
+_AFTER_FAILURE_SECONDS = 60.0
+
+SERVER_FAULTS = (httpx.HTTPError, PrefectException, RuntimeError, ValueError)
+"""What Prefect's client raises when its server fails: RuntimeError is "failed to reach API",
+ValueError an answer that is none."""
 _STAGE = "steps"
 
 
@@ -26,7 +32,8 @@ class TrainingProgress:
         self._told = 0
         self._started = False
         self._artifact: UUID | None = None
-        self._updated = 0.0
+        self._next_update = 0.0
+        self._failing = False
 
     @property
     def follow(self) -> Follow:
@@ -48,23 +55,35 @@ class TrainingProgress:
 
     def _update_artifact(self, line: ProgressLine, *, done: bool) -> None:
         now = time.monotonic()
-        if FlowRunContext.get() is None or (now - self._updated < _ARTIFACT_SECONDS and not done):
+        if FlowRunContext.get() is None or (now < self._next_update and not done):
             return
-        self._updated = now
         try:
             self._send(100.0 * line["step"] / line["steps"], f"{self._run}: {describe(line)}")
-        except (httpx.HTTPError, RuntimeError) as error:
+        except SERVER_FAULTS as error:
             # As with events: the run's own files are the truth, this is only news of them.
-            # RuntimeError is the client's "failed to reach API".
-            self._reporter.say(f"progress was not sent to the Prefect server: {error}")
+            self._next_update = now + _AFTER_FAILURE_SECONDS
+            if not self._failing:
+                reason = " ".join(str(error).split())
+                self._reporter.say(
+                    f"progress was not sent to the Prefect server: {reason:.200}; training goes on"
+                )
+            self._failing = True
+        else:
+            self._next_update = now + _ARTIFACT_SECONDS
+            self._failing = False
 
     def _send(self, percent: float, text: str) -> None:
         if self._artifact is None:
-            key = "".join(mark if mark.isalnum() else "-" for mark in self._run.lower())
-            made = create_progress_artifact(percent, f"training-{key}", text)
+            made = create_progress_artifact(percent, artifact_key("training", self._run), text)
             self._artifact = cast(UUID, made)
         else:
             update_progress_artifact(self._artifact, percent, text)
+
+
+def artifact_key(kind: str, name: str) -> str:
+    """A key as Prefect allows it: lower-case letters of ASCII, digits and dashes."""
+    fit = (mark if mark.isascii() and mark.isalnum() else "-" for mark in name.lower())
+    return f"{kind}-{''.join(fit)}"
 
 
 def describe(line: ProgressLine) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from facedata.errors import WorkspaceError
-from facedata.lock import hold_models, hold_review, hold_workspace
+from facedata.lock import hold_models, hold_review, hold_training, hold_workspace, who_trains
 from facedata.storage import Storage
 
 HOLDER = """
@@ -75,3 +75,42 @@ def test_a_promotion_goes_beside_builds_and_waits_for_another(tmp_path: Path) ->
         hold_models(storage, "people", patience=0.2),
     ):
         pass
+
+
+TRAINER = """
+import sys, time
+from facedata.lock import hold_training
+from facedata.storage import Storage
+with hold_training(Storage(sys.argv[1]), sys.argv[2], lambda text: print(text, flush=True)):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_versions_are_trained_in_turns(tmp_path: Path) -> None:
+    home = Storage(tmp_path)
+    assert who_trains(home) is None
+
+    def start(run: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", TRAINER, str(tmp_path), run]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    with start("v1-r50") as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        assert who_trains(home) == f"{first.pid} (v1-r50)"
+        with start("v2-r50") as second:
+            assert second.stdout is not None
+            awaited = f"waiting for process {first.pid} (v1-r50), which trains in {tmp_path}\n"
+            assert second.stdout.readline() == awaited
+            for run, pid in (("v1-r50", first.pid), ("v2-r50", second.pid)):
+                with (
+                    pytest.raises(WorkspaceError, match=f"process {pid} trains {run}, or is to"),
+                    hold_training(home, run, print),
+                ):
+                    pass
+            first.kill()
+            assert second.stdout.readline() == "held\n"
+            second.kill()
+    with hold_training(home, "v2-r50", print):
+        assert who_trains(home) == f"{os.getpid()} (v2-r50)"

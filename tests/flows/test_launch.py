@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -167,9 +168,15 @@ def test_ranks_of_a_killed_command_write_a_checkpoint_and_are_waited_for(
     command = subprocess.Popen([sys.executable, "-c", LAUNCHING, str(output)], cwd=ROOT)
     try:
         wait_until(lambda: '"step": 3,' in text_of(output / "progress.jsonl"))
+        # As Prefect does: asked to stop, and killed while a checkpoint takes its time.
+        rank = processes_of(output)[1]
+        os.kill(rank, signal.SIGSTOP)
+        command.terminate()
+        wait_until(lambda: f"Sending process {rank} closing signal" in text_of(output / LOG))
     finally:
         command.kill()
         command.wait()
+    threading.Timer(1.0, os.kill, (rank, signal.SIGCONT)).start()
     assert processes_of(output) != []
 
     listener = Listener()
