@@ -15,7 +15,7 @@ from facedata.errors import WinnowError
 from training.checkpoint import prune, save
 from training.config import TrainingConfig
 from training.data.decode import network_input
-from training.data.loader import AnyBatch, Batch, Share, batches, on_device
+from training.data.loader import AnyBatch, Batch, Share, batches, next_on_device
 from training.data.mixing import key_of
 from training.log import Pace, Progress, ProgressLog, StepResult, StepWatch, memory_mb
 from training.optimise import clip_gradient, learning_rate, set_learning_rate
@@ -113,7 +113,7 @@ class _Run:
         arriving = self._batches()
         try:
             for step in range(self._prepared.first_step, self._steps):
-                batch, error = self._next(arriving)
+                batch, error = next_on_device(arriving, self._world.device)
                 stopping, failing = self._world.any_of(stop.made, error is not None)
                 if stopping or failing:
                     self._save(step)
@@ -128,13 +128,6 @@ class _Run:
                 self._log.close()
         self._save(self._steps)
         return Ended(step=self._steps, steps=self._steps, checkpoint=self._checkpoint)
-
-    def _next(self, arriving: Iterator[AnyBatch]) -> tuple[Batch | None, WinnowError | None]:
-        """This rank's next batch, decoded and on its device, or why there is none."""
-        try:
-            return on_device(next(arriving), self._world.device), None
-        except WinnowError as error:
-            return None, error
 
     def _take(self, step: int, batch: Batch) -> None:
         """One step, and what is due after it."""

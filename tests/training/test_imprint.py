@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,42 @@ def loader() -> LoaderConfig:
     return LoaderConfig(order=OrderConfig(seed=0), augment=still, workers=0)
 
 
-def test_centres_turn_to_their_classes_and_others_stay(dataset: FaceBatches) -> None:
+def imprinted(dataset: FaceBatches, config: LoaderConfig, global_batch: int) -> PartialFC:
     margin = MarginConfig(name="cosface")
     layer = PartialFC(PartialFCConfig(classes=5, embedding_size=147, margin=margin))
-    before = layer.centres.rows[:, 0].clone()
+    imprint(Means(), layer, (dataset, config), global_batch, ALONE)
+    return layer
+
+
+def test_centres_turn_to_their_classes_and_others_stay(dataset: FaceBatches) -> None:
+    margin = MarginConfig(name="cosface")
+    fresh = PartialFC(PartialFCConfig(classes=5, embedding_size=147, margin=margin))
+    before = fresh.centres.rows[:, 0]
     samples = dataset.order.samples
-    imprint(Means(), layer, (dataset, loader()), samples, ALONE)
+    after = imprinted(dataset, loader(), samples).centres.rows[:, 0]
     batch = dataset[(0, samples)]
     unit = functional.normalize(Means()(network_input(batch.images)))
-    after = layer.centres.rows[:, 0]
     for label in PEOPLE.values():
         mean = unit[batch.labels == label].mean(dim=0)
         assert functional.cosine_similarity(after[label], mean, dim=0) > 1 - 1e-5
         assert np.isclose(after[label].norm(), before[label].norm(), rtol=1e-5)
     assert torch.equal(after[RETIRED["Old"]], before[RETIRED["Old"]])
+
+
+def test_every_image_counts_once_whatever_the_batch(dataset: FaceBatches) -> None:
+    samples = dataset.order.samples
+    whole = imprinted(dataset, loader(), samples).centres.rows
+
+    for global_batch in (samples - 1, samples // 2 + 1, 10 * samples):
+        filled_up = imprinted(dataset, loader(), global_batch).centres.rows
+        torch.testing.assert_close(filled_up, whole, rtol=0, atol=1e-7)
+
+
+def test_augmentations_are_left_out(dataset: FaceBatches) -> None:
+    changing = replace(loader(), augment=AugmentConfig(flip=1.0, blur=1.0, grey=1.0))
+    changed = FaceBatches(dataset.store, changing)
+    samples = dataset.order.samples
+
+    found = imprinted(changed, changing, samples).centres.rows
+
+    assert torch.equal(found, imprinted(dataset, loader(), samples).centres.rows)

@@ -23,7 +23,10 @@ def decode_crop(data: bytes, origin: str) -> NDArray[np.uint8]:
     Raises:
         IntegrityError: when it is no image, or not an aligned crop by its size.
     """
-    pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # no bytes at all, or a header that claims more pixels than it may
+        pixels = None
     if pixels is None:
         raise IntegrityError(
             f"{origin}: {len(data)} bytes that are no image; release the version again"
@@ -67,16 +70,17 @@ def decode_on(
 
     Raises:
         IntegrityError: when one is no JPEG, or not an aligned crop by its size.
+        RequestError: when this torchvision has no nvJPEG.
+        torch.OutOfMemoryError: when the device has no memory left.
     """
     io = gpu_decoder()
     try:
         images = io.decode_jpeg(list(encoded), mode=io.ImageReadMode.RGB, device=device)
         crops: torch.Tensor = torch.stack(images)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        raise IntegrityError(
-            f"a batch of {len(encoded)} crops cannot be decoded ({error}); data.decode: cpu names "
-            "the one that is no JPEG"
-        ) from error
+        raise _undecoded(error, len(encoded)) from error
     if crops.shape[2:] != (SIDE, SIDE):
         raise IntegrityError(
             f"crops of {crops.shape[3]}×{crops.shape[2]} pixels, expected {SIDE}×{SIDE}; "
@@ -84,6 +88,20 @@ def decode_on(
         )
     mask = mirrored.to(device).view(-1, 1, 1, 1)
     return torch.where(mask, crops.flip(3), crops).permute(0, 2, 3, 1)
+
+
+def _undecoded(error: RuntimeError, count: int) -> IntegrityError | RequestError:
+    """What torchvision's error means; a missing part of its build is told by its words alone."""
+    reason = " ".join(str(error).split())
+    if "not compiled with" in reason:
+        return RequestError(
+            f"data.decode gpu: this torchvision was built without nvJPEG ({reason:.200}); install "
+            "one built with it, or set data.decode: cpu"
+        )
+    return IntegrityError(
+        f"a batch of {count} crops cannot be decoded ({reason:.200}); data.decode: cpu names the "
+        "one that is no JPEG"
+    )
 
 
 def network_input(images: torch.Tensor) -> torch.Tensor:

@@ -174,10 +174,12 @@ def batches(
         yield batch
 
 
-def next_or_error(arriving: Iterator[AnyBatch]) -> tuple[AnyBatch | None, WinnowError | None]:
-    """The next batch, or why there is none: for loops in which all ranks must agree to stop."""
+def next_on_device(
+    arriving: Iterator[AnyBatch], device: torch.device
+) -> tuple[Batch | None, WinnowError | None]:
+    """The next batch on its device, or why there is none: for ranks that must agree to stop."""
     try:
-        return next(arriving), None
+        return on_device(next(arriving), device), None
     except WinnowError as error:
         return None, error
 
@@ -187,6 +189,7 @@ def on_device(batch: AnyBatch, device: torch.device) -> Batch:
 
     Raises:
         IntegrityError: when an image of an encoded batch is not what it should be.
+        RequestError: when it cannot be decoded there at all.
     """
     labels = batch.labels.to(device, non_blocking=True)
     if isinstance(batch, Batch):
