@@ -15,7 +15,7 @@ from facedata.models import model_folder, read_current
 from facedata.recipe import load_recipe, resolve_paths
 from facedata.records import LedgerRow
 from facedata.storage import Storage
-from facedata.versions import LEDGER
+from facedata.versions import LEDGER, read_manifest
 from flows.build import build
 from flows.job import Job, open_job
 from flows.train import train
@@ -74,8 +74,9 @@ def self_train(asked: SelfTraining) -> Answer:
         return released
 
     def train_on(version: str) -> Answer:
-        # The manifest has the recipe's models as written: a path that starts from the recipe.
-        models = _models(storage, name) or job.resolved.models
+        # The manifest has models as written, which may be a path that starts from the recipe.
+        written = read_manifest(storage, version).recipe.get("models", job.recipe.models)
+        models = job.resolved.models if written == job.recipe.models else written
         options = TrainingOptions(processes=asked.processes, detector=models)
         trained: Answer = train(version, asked.workspace, asked.training, options=options)
         return trained
