@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from cleaning.faces.pack import find_pack
-from facedata.errors import ModelError, RecipeError, RequestError, WorkspaceError
+from facedata.errors import ModelError, RequestError, WorkspaceError
 from facedata.models import WEIGHTS
 from facedata.storage import Storage
 from facedata.versions import Manifest, list_versions, manifest_path, read_manifest
@@ -19,10 +15,10 @@ from flows.evaluation_set import EvaluationSet, open_sets
 from flows.fleet import Fleet, choose_fleet
 from flows.job import pack_location
 from flows.lineage import check_weights
-from training.config import TrainingConfig, config_from
+from flows.training_recipe import read_training_recipe
+from training.config import TrainingConfig
 from training.data.released import training_set
 from training.recipes import RECIPES, Target
-from training.recipes import recipe as named_recipe
 from training.request import check_names, check_request
 from training.run_state import check_same_run, check_source, finished, is_done, last_state
 
@@ -157,54 +153,6 @@ def check_event(version: str, workspace: str, manifest: str) -> None:
             f"version {version}: released as {manifest}, this deployment trains on {own}; give it "
             "that workspace, or name the data set in its trigger"
         )
-
-
-def read_training_recipe(recipe: str, target: Target) -> TrainingConfig:
-    """The configuration of a recipe, by its name or its file, for a target.
-
-    A file may leave out what the target says; what it says about these keys does not count, except
-    for ``data.digest``. Relative paths in it start from its folder.
-
-    Raises:
-        RecipeError: there is no such recipe, or a key or value of the file is not allowed.
-    """
-    path = Path(recipe)
-    if recipe in RECIPES or not (path.suffix or path.exists() or "/" in recipe):
-        return named_recipe(recipe, target)
-    try:
-        loaded = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(
-            f"training recipe {path}: cannot be read ({' '.join(str(error).split())}); give a "
-            f"YAML file, or one of {', '.join(RECIPES)}"
-        ) from error
-    if not isinstance(loaded, dict):
-        raise RecipeError(f"training recipe {path}: expected keys and values; see examples/")
-    return _resolved(config_from(_filled(loaded, path, target), origin=str(path)), path)
-
-
-def _filled(loaded: Mapping[str, Any], path: Path, target: Target) -> dict[str, Any]:
-    data = loaded.get("data") or {}
-    if not isinstance(data, dict):
-        raise RecipeError(f"training recipe {path}: key 'data' needs keys below it")
-    given = {"workspace": target.workspace, "version": target.version}
-    filled = {"digest": target.digest, **data, **given}
-    return {"name": path.stem, **loaded, "output": target.output, "data": filled}
-
-
-def _resolved(config: TrainingConfig, path: Path) -> TrainingConfig:
-    folder = path.absolute().parent
-    sets = tuple(str(folder / one) for one in config.evaluation.sets)
-    data, checkpoint = config.data, config.checkpoint
-    if data.cache is not None:
-        data = replace(data, cache=str(folder / data.cache))
-    if checkpoint.initial is not None:
-        checkpoint = replace(checkpoint, initial=str(folder / checkpoint.initial))
-    evaluation = replace(config.evaluation, sets=sets)
-    model = config.model
-    if model.weights is not None:
-        model = replace(model, weights=str(folder / model.weights))
-    return replace(config, data=data, model=model, checkpoint=checkpoint, evaluation=evaluation)
 
 
 def _fleet(config: TrainingConfig, options: TrainingOptions) -> Fleet:
