@@ -115,6 +115,7 @@ def plan(job: TrainingJob) -> Answer:
         "detector": str(job.base),
         "evaluation_sets": [str(one.path) for one in job.sets],
         "initial": job.config.checkpoint.initial,
+        "weights": job.config.model.weights,
         "config": to_yaml(job.config),
     }
 

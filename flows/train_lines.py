@@ -28,7 +28,7 @@ def plan_lines(planned: Answer) -> list[str]:
     return [
         f"{planned['version']}: training recipe {planned['recipe']}",
         f"  run        {planned['output']}, {planned['steps_done']} steps done",
-        f"  starts at  {planned['initial'] or 'nothing'}",
+        f"  starts at  {planned['initial'] or planned['weights'] or 'random weights'}",
         f"  command    {' '.join(planned['command'])}",
         f"  detector   {planned['detector']}",
         f"  evaluation {', '.join(sets) if sets else 'none: the model will not be promoted'}",

@@ -21,6 +21,7 @@ from facedata.errors import (
     WorkspaceError,
 )
 from flows.cli import main
+from flows.train_lines import plan_lines
 from flows.training_job import TrainingOptions, check_event, open_training
 from training.config import to_yaml
 from training.run_state import RunState
@@ -299,4 +300,6 @@ def test_a_dry_run_says_what_would_be_done(
         "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
     ]  # fmt: skip
     assert planned["evaluation_sets"] == []
+    assert plan_lines(planned)[2].endswith(f"starts at  {planned['weights']}")
+    assert plan_lines(planned | {"weights": None})[2].endswith("starts at  random weights")
     assert not (workspace / "training").exists()
