@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-OUTCOME = "outcome.json"
+from training.run_state import OUTCOME
+
 _LAST_LINES = 5
 
 

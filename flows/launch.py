@@ -27,7 +27,7 @@ from flows.ending import Ended, Outcome, describe_death
 from flows.fleet import CHECKPOINT_SECONDS, MODULE, Fleet
 from flows.processes import LAUNCHER, Kind, end_all, end_command, launcher_mark
 from flows.tether import tethered
-from training.run_state import is_done
+from training.run_state import is_done, last_step
 
 CONFIG = "config.yaml"
 LOG = "train.log"
@@ -81,17 +81,17 @@ def run_training(launch: Launch, follow: Follow) -> None:
         WorkError: the run was asked to stop, keeps ending without a new checkpoint, or ended in a
             way that starting again does not mend.
     """
-    if is_done(launch.output) and last_checkpoint(launch.output):
+    if is_done(launch.output) and last_step(launch.output):
         return
     fruitless = 0
     with _listening() as stop:
         _await_orphans(launch, follow, stop)
         while True:
-            before = last_checkpoint(launch.output)
+            before = last_step(launch.output)
             ended = _run_once(launch, follow, stop)
             if ended.outcome == "done":
                 return
-            after = last_checkpoint(launch.output)
+            after = last_step(launch.output)
             _raise_final(ended, launch, after, stop)
             fruitless = 0 if after > before else fruitless + 1
             if fruitless > launch.patience.restarts:
@@ -106,12 +106,6 @@ def run_training(launch: Launch, follow: Follow) -> None:
             )
             stop.wait(launch.patience.wait_seconds)
             _raise_final(ended, launch, after, stop)
-
-
-def last_checkpoint(output: Path) -> int:
-    """The step of the newest whole checkpoint of a run; 0 without one."""
-    markers = (output / "checkpoints").glob("step-*/state.json")
-    return max((int(path.parent.name.removeprefix("step-")) for path in markers), default=0)
 
 
 class _Stop:

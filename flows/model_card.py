@@ -18,10 +18,9 @@ from facedata.storage import Storage
 from facedata.versions import CROISSANT
 from flows.evaluate import Evaluated
 from flows.held_out import HeldOut
-from flows.launch import last_checkpoint
 from flows.lineage import read_start, start_line
 from flows.training_job import TrainingJob
-from training.run_state import last_state, plain
+from training.run_state import last_state, last_step, plain
 
 README = "README.md"
 _MODEL = "model.json"
@@ -53,7 +52,7 @@ def export_model(job: TrainingJob) -> str:
     from training.restore import read_backbone
     from training.run import build_configured
 
-    step = last_checkpoint(job.output)
+    step = last_step(job.output)
     backbone = build_configured(job.config.model)
     with warnings.catch_warnings():
         # That one process reads it alone is meant so.
@@ -86,7 +85,7 @@ def write_card(
         digest=job.manifest.digest,
         training=_trained(job),
         start=read_start(job.output),
-        steps=last_checkpoint(job.output),
+        steps=last_step(job.output),
         detector=str(_noted(Storage(job.output)).get("detector", job.base_name)),
         files={
             path.name: _sha256(path.read_bytes())

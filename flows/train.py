@@ -20,7 +20,7 @@ from flows.catch_up import find_unfinished, mark_settled
 from flows.evaluate import Evaluated, evaluate_sets
 from flows.evaluation_set import Sight
 from flows.held_out import HeldOut, check_held_out, version_faces
-from flows.launch import CONFIG, Launch, last_checkpoint, run_training
+from flows.launch import CONFIG, Launch, run_training
 from flows.lineage import note_start
 from flows.model_card import README, export_model, write_card
 from flows.progress import Reporter
@@ -28,6 +28,7 @@ from flows.promote import settle
 from flows.training_job import TrainingJob, TrainingOptions, check_event, open_training
 from flows.training_progress import SERVER_FAULTS, TrainingProgress
 from training.config import to_yaml
+from training.run_state import last_step
 
 Answer = dict[str, Any]
 
@@ -93,7 +94,7 @@ def _run(job: TrainingJob, reporter: Reporter) -> Answer:
     _show(job, model, reporter)
     return {
         **_headline(job),
-        "steps": last_checkpoint(job.output),
+        "steps": last_step(job.output),
         "model": model,
         "folder": str(job.home.local_path(model_folder(model))),
         "evaluation": [one.as_json() for one in evaluated],
@@ -110,7 +111,7 @@ def plan(job: TrainingJob) -> Answer:
     """What a run would do."""
     return {
         **_headline(job),
-        "steps_done": last_checkpoint(job.output),
+        "steps_done": last_step(job.output),
         "command": job.fleet.command(job.output / CONFIG, job.output.name),
         "detector": str(job.base),
         "evaluation_sets": [str(one.path) for one in job.sets],

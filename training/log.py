@@ -14,9 +14,9 @@ import torch
 
 from facedata.errors import DivergenceError, RequestError
 from facedata.storage import Storage
+from training.run_state import OUTCOME
 
 PROGRESS = "progress.jsonl"
-OUTCOME = "outcome.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,9 +28,10 @@ from facedata.parent import follow_parent
 from facedata.storage import Storage
 from training.backbones import Backbone, BackboneConfig, build_backbone
 from training.config import ModelConfig, TrainingConfig, load_config, to_yaml
-from training.log import OUTCOME, write_outcome
+from training.log import write_outcome
 from training.loop import Ended, train
 from training.prepare import BuildBackbone
+from training.run_state import OUTCOME
 from training.world import World, joined_world
 
 STOPPED = 75

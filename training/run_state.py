@@ -69,6 +69,12 @@ def read_state(folder: Path) -> RunState:
         ) from error
 
 
+def last_step(output: Path) -> int:
+    """The step of the newest whole checkpoint of a run; 0 without one."""
+    found = finished(output)
+    return int(found[-1].name.removeprefix("step-")) if found else 0
+
+
 def last_state(output: Path) -> RunState | None:
     """What the newest whole checkpoint of a run says; None without one.
 

@@ -17,8 +17,9 @@ import pytest
 
 from facedata.errors import RequestError, WorkError
 from flows.fleet import Fleet, choose_fleet, count_gpus
-from flows.launch import CONFIG, LOG, Follow, Launch, Patience, last_checkpoint, run_training
+from flows.launch import CONFIG, LOG, Follow, Launch, Patience, run_training
 from training.config import CheckpointConfig, ModelConfig, OptimiserConfig, ScheduleConfig
+from training.run_state import last_step
 
 AT_ONCE = Patience(restarts=1, wait_seconds=0.0)
 
@@ -90,7 +91,7 @@ def test_a_killed_rank_costs_the_steps_since_the_checkpoint(
     assert news.startswith("training ended early: ")
     assert "starting again from the checkpoint of step " in news
     assert sorted(set(listener.steps)) == list(range(1, 15))
-    assert last_checkpoint(output) == 14
+    assert last_step(output) == 14
     assert processes_of(output) == []
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -107,7 +108,7 @@ def test_a_stop_leaves_a_checkpoint_and_the_next_start_goes_on(
     ):
         run_training(launch, stopped.follow)
 
-    reached = last_checkpoint(output)
+    reached = last_step(output)
     assert stopped.steps == list(range(1, reached + 1))
     assert 3 <= reached < 14
     assert processes_of(output) == []
@@ -300,10 +301,10 @@ def test_no_gpu_asked_for_a_gpu_is_one_line(
 
 
 def test_unfinished_checkpoints_do_not_count(tmp_path: Path) -> None:
-    assert last_checkpoint(tmp_path) == 0
+    assert last_step(tmp_path) == 0
     for step, whole in ((2, True), (4, True), (6, False)):
         folder = tmp_path / "checkpoints" / f"step-{step:09d}"
         folder.mkdir(parents=True)
         if whole:
             (folder / "state.json").write_text(json.dumps({"step": step}))
-    assert last_checkpoint(tmp_path) == 4
+    assert last_step(tmp_path) == 4

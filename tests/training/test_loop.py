@@ -39,12 +39,12 @@ from training.config import (
     to_yaml,
 )
 from training.data.shards import ShardStore
-from training.log import OUTCOME, PROGRESS, StepResult, StepWatch
+from training.log import PROGRESS, StepResult, StepWatch
 from training.loop import train
 from training.prepare import StoppedEarlyError, prepare
 from training.restore import load, read_backbone
 from training.run import STOPPED, run
-from training.run_state import finished, read_state
+from training.run_state import OUTCOME, finished, read_state
 from training.world import World
 
 PEOPLE = {"Ada": 0, "Bea": 1, "Cid": 3, "Dov": 4}

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from training.log import OUTCOME, PROGRESS
+from training.log import PROGRESS
 from training.run import STOPPED, main
-from training.run_state import finished, read_state
+from training.run_state import OUTCOME, finished, read_state
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = {"Ada": 0, "Bea": 1, "Cid": 2}
