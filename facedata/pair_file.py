@@ -83,7 +83,7 @@ def _check_opcodes(data: bytes, path: Path) -> None:
                 _refuse(path, f"memo entry {argument} at byte {position}")
             if index > limit:
                 _refuse(path, f"more than {limit} opcodes")
-    except (ValueError, IndexError, UnicodeDecodeError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise RequestError(
             f"{path}: not a whole verification set: {_line(error)}; fetch it again"
         ) from error
@@ -93,7 +93,14 @@ def _load(data: bytes, path: Path) -> Any:
     try:
         # Files written by Python 2 hold images as its strings.
         return _BytesOnly(io.BytesIO(data), encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, IndexError, TypeError, ValueError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        IndexError,
+        TypeError,
+        ValueError,
+        OverflowError,
+    ) as error:
         raise RequestError(
             f"{path}: not a whole verification set: {_line(error)}; fetch it again"
         ) from error

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
+import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from facedata.errors import RequestError
 from facedata.pair_file import read_pairs
@@ -18,6 +21,16 @@ from facedata.pair_file import read_pairs
 CROP_SIZE = 112
 
 _FORMATS = ("JPEG", "PNG", "BMP")
+_BROKEN = (
+    Image.DecompressionBombError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises on files that are cut, damaged or made to be large."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,19 +71,26 @@ def write_bin(path: Path, images: Sequence[bytes], same: Sequence[bool]) -> None
 
 def _decode(data: bytes, name: str, index: int) -> NDArray[np.uint8]:
     try:
-        # Opening reads the header only: a size that does not fit is never decoded.
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.size != (CROP_SIZE, CROP_SIZE):
-                raise RequestError(
-                    f"{name}: image {index} is {image.width}×{image.height}; only aligned crops of "
-                    f"{CROP_SIZE}×{CROP_SIZE} are evaluated"
-                )
-            rgb = np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+        with warnings.catch_warnings():
+            # Sizes are refused below: Pillow need not warn of large ones.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            rgb = _read_crop(data, f"{name}: image {index}")
+    except _BROKEN as error:
         raise RequestError(
             f"{name}: image {index} cannot be decoded: {_line(error)}; fetch the set again"
         ) from error
     return np.ascontiguousarray(rgb[..., ::-1])
+
+
+def _read_crop(data: bytes, what: str) -> NDArray[np.uint8]:
+    # Opening reads the header only: a size that does not fit is never decoded.
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        if image.size != (CROP_SIZE, CROP_SIZE):
+            raise RequestError(
+                f"{what} is {image.width}×{image.height}; only aligned crops of "
+                f"{CROP_SIZE}×{CROP_SIZE} are evaluated"
+            )
+        return np.asarray(image.convert("RGB"))
 
 
 def _line(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,8 @@ def test_no_call_is_made(tmp_path: Path, protocol: int, place: str, function: An
         (b"\x80\x04B" + struct.pack("<I", 0xFFFFFFF0) + b"x.", "not a whole"),
         (b"\x80\x04\x8e" + struct.pack("<Q", 1 << 62) + b"x.", "not a whole"),
         (b"\x80\x04]r" + struct.pack("<I", 0xFFFFFFF0) + b".", "memo entry 4294967280"),
+        (b"\x80\x04\x95" + struct.pack("<Q", 1 << 63) + b"].", "not a whole"),
+        (b"\x80\x04\x95" + struct.pack("<Q", (1 << 64) - 1) + b"].", "not a whole"),
         (b"\x80\x04}.", "EMPTY_DICT"),
         (b"\x80\x04\x8f.", "EMPTY_SET"),
         (b"\x80\x04\x88\x88a.", "not a verification set"),
@@ -172,6 +175,16 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_bin(tmp_path / "none.bin")
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+BOMB = zlib.compress(bytes(80 << 20), 9)
+HEAD = 33
+"""Bytes of a PNG's signature and IHDR."""
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("image", "message"),
     [
@@ -180,8 +193,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (b"no image", "image 1 cannot be decoded"),
         (IMAGES[0][:-30], "image 1 cannot be decoded"),
         (encoded(1, form="GIF"), "image 1 cannot be decoded"),
+        (IMAGES[0][:HEAD] + chunk(b"zTXt", b"a\0\0" + BOMB) + IMAGES[0][HEAD:], "image 1 cannot"),
+        (IMAGES[0][:8] + chunk(b"IHDR", bytes(5)) + IMAGES[0][HEAD:], "image 1 cannot"),
+        (encoded(1, (10_000, 10_000)), "image 1 is 10000×10000"),
     ],
-    ids=["narrow", "huge", "text", "cut", "gif"],
+    ids=["narrow", "huge", "text", "cut", "gif", "zTXt bomb", "short IHDR", "warned of"],
 )
 def test_images_that_are_no_crops_are_named(tmp_path: Path, image: bytes, message: str) -> None:
     write_bin(tmp_path / "set.bin", [IMAGES[0], image], [True])
