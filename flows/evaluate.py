@@ -16,6 +16,7 @@ from flows.all_pairs import Compared, compare_all
 from flows.evaluation_set import EvaluationSet, Sight, open_sets
 from flows.identify import Identified, identify
 from flows.job import pack_location
+from flows.progress import Reporter
 from training.evaluate.operating_point import OperatingPoint
 from training.evaluate.pairs import FARS
 from training.evaluate.report import PairReport, pair_report
@@ -30,6 +31,8 @@ class Evaluated:
     report: PairReport
     images: int
     without_face: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    repeated: int = 0
     identified: Identified | None = None
     compared: Compared | None = None
 
@@ -41,6 +44,7 @@ class Evaluated:
         """Plain numbers."""
         missing = list(self.without_face)
         found = {**self.report.as_json(), "images": self.images, "without_face": missing}
+        found |= {"copies": list(self.copies), "repeated_pairs": self.repeated}
         if self.identified is not None:
             found["identification"] = self.identified.as_json()
         if self.compared is not None:
@@ -55,6 +59,13 @@ class Evaluated:
                 f"{len(self.without_face)} of {self.images} photos without a face, first "
                 f"{self.without_face[0]}: their pairs count as not accepted"
             )
+        if self.copies:
+            found.append(
+                f"{len(self.copies)} photos are copies of others, first {self.copies[0]}: 1:N and "
+                "N:N use each content once"
+            )
+        if self.repeated:
+            found.append(f"{self.repeated} pairs are listed again, and count each time")
         for further in (self.identified, self.compared):
             found += further.lines() if further else []
         return found
@@ -67,6 +78,7 @@ def evaluate_sets(
     *,
     identification: bool = False,
     all_pairs: bool = False,
+    reporter: Reporter | None = None,
 ) -> list[Evaluated]:
     """Measure a pack on every set, at the usual rates and the one given; 1:N and N:N if asked for.
 
@@ -84,8 +96,10 @@ def evaluate_sets(
                 report=report,
                 images=seen.images,
                 without_face=seen.without_face,
+                copies=seen.copies,
+                repeated=seen.repeated,
                 identified=identify(seen) if identification else None,
-                compared=compare_all(seen) if all_pairs else None,
+                compared=compare_all(seen, reporter) if all_pairs else None,
             )
         )
     return found
@@ -133,11 +147,16 @@ def evaluate(model: str, options: EvaluateOptions) -> Answer:
     sets = open_sets(options.sets, options.photos)
     workspace = None if options.workspace is None else Storage(options.workspace)
     with ExitStack() as stack:
+        reporter = stack.enter_context(Reporter())
         cache = workspace or Storage(stack.enter_context(tempfile.TemporaryDirectory()))
         folder = find_model(model, workspace)
-        sight = Sight(folder, cache, flip=options.flip)
+        sight = Sight(folder, cache, flip=options.flip, reporter=reporter)
         measured = evaluate_sets(
-            sight, sets, identification=options.identification, all_pairs=options.all_pairs
+            sight,
+            sets,
+            identification=options.identification,
+            all_pairs=options.all_pairs,
+            reporter=reporter,
         )
     return {
         "model": model,

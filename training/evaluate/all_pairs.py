@@ -10,9 +10,11 @@ one more pass. No score is ever binned in the answer, and memory stays flat.
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import comb
 from threading import Lock
 from typing import Any
 
@@ -40,19 +42,23 @@ from training.evaluate.window import KEEP, Window
 FARS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 
 _WHAT = "N:N evaluation"
+_NO_FACE = -1.0
+"""The similarity of pairs with a photo that shows no face."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllPairs:
     """``points`` by FAR, None where there are fewer than 1 / FAR impostor pairs.
 
-    ``passes`` is how often all impostor pairs were gone through.
+    ``passes`` is how often all impostor pairs were gone through; ``missing`` of all pairs have a
+    photo without a face.
     """
 
     genuine: int
     impostors: int
     passes: int
     points: dict[float, OperatingPoint | None]
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +115,18 @@ def evaluate_within(
     *,
     fars: Sequence[float] = FARS,
     work: Work | None = None,
+    without_face: Sequence[Any] = (),
 ) -> AllPairs:
     """TAR@FAR over all pairs i < j of (n, d) float16 or float32 unit rows, identities (n,).
+
+    ``without_face`` are the identities of further photos: their pairs have similarity -1, so that
+    they count and are never accepted.
 
     Raises ``RequestError`` for shapes or values that do not fit, or without genuine or impostor
     pairs.
     """
-    return _evaluate(compare_within(embeddings, identity, _WHAT), fars, work or Work())
+    comparison = compare_within(embeddings, identity, _WHAT)
+    return _evaluate(comparison, fars, work or Work(), _missing(identity, without_face))
 
 
 def evaluate_against_gallery(
@@ -146,9 +157,28 @@ def choose_backend() -> Backend:
     return CUDA
 
 
-def _evaluate(comparison: Comparison, fars: Sequence[float], work: Work) -> AllPairs:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Missing:
+    """Pairs that have no similarity."""
+
+    genuine: int = 0
+    impostors: int = 0
+
+
+def _missing(identity: NDArray[Any], without_face: Sequence[Any]) -> _Missing:
+    shown, unseen = Counter(identity.tolist()), Counter(without_face)
+    genuine = sum(comb(count, 2) + count * shown.get(who, 0) for who, count in unseen.items())
+    pairs = comb(len(without_face), 2) + len(without_face) * len(identity)
+    return _Missing(genuine=genuine, impostors=pairs - genuine)
+
+
+def _evaluate(
+    comparison: Comparison, fars: Sequence[float], work: Work, missing: _Missing | None = None
+) -> AllPairs:
     check_rates(fars)
-    genuine, impostors = comparison.genuine, comparison.impostors
+    lost = missing or _Missing()
+    genuine = comparison.genuine + lost.genuine
+    impostors = comparison.impostors + lost.impostors
     if not genuine or not impostors:
         raise RequestError(
             f"{_WHAT}: {genuine} genuine and {impostors} impostor pairs; both are needed"
@@ -156,30 +186,57 @@ def _evaluate(comparison: Comparison, fars: Sequence[float], work: Work) -> AllP
     allowed = {far: allowed_accepts(far, impostors) for far in fars}
     ranks = sorted({count + 1 for count in allowed.values() if count is not None})
     scan = _Scan(comparison=comparison, backend=work.backend or choose_backend(), work=work)
-    windows, passes = _resolve(scan, ranks) if ranks else ([], 0)
-    accepted = _accepted(comparison, windows)
+    limits, passes = _resolve(scan, ranks)
+    accepted = _accepted(comparison, limits)
     points: dict[float, OperatingPoint | None] = dict.fromkeys(fars)
     for far, count in allowed.items():
         if count is not None:
             index = ranks.index(count + 1)
             points[far] = OperatingPoint(
                 far=far,
-                threshold=threshold_above(windows[index].similarity),
+                threshold=threshold_above(limits[index].similarity),
                 true_accepts=accepted[index],
                 genuine=genuine,
-                false_accepts=windows[index].exceeding,
+                false_accepts=limits[index].exceeding,
                 impostors=impostors,
             )
-    return AllPairs(genuine=genuine, impostors=impostors, passes=passes, points=points)
+    return AllPairs(
+        genuine=genuine,
+        impostors=impostors,
+        passes=passes,
+        points=points,
+        missing=lost.genuine + lost.impostors,
+    )
 
 
-def _resolve(scan: _Scan, ranks: Sequence[int]) -> tuple[list[Window], int]:
-    """The impostor similarity at each rank, from the highest, rank 1; and the passes it took."""
-    windows, passes = _windows(scan, ranks), 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limit:
+    """An impostor similarity and how many impostor pairs exceed it."""
+
+    similarity: float
+    exceeding: int
+
+
+def _resolve(scan: _Scan, ranks: Sequence[int]) -> tuple[list[_Limit], int]:
+    """The impostor similarity at each rank, from the highest, rank 1; and the passes it took.
+
+    Ranks beyond the pairs that have a similarity are those of pairs without a face.
+    """
+    seen = scan.comparison.impostors
+    reached = sorted({min(rank, seen) for rank in ranks if seen})
+    windows, passes = _windows(scan, reached) if reached else [], 0
     while any(not window.resolved for window in windows):
         passes += 1
         _look_into([window for window in windows if not window.resolved], scan, passes)
-    return windows, passes
+    at = {
+        window.rank: _Limit(similarity=window.similarity, exceeding=window.exceeding)
+        for window in windows
+    }
+    lowest = at.get(seen)
+    # A pair with a face may be as far apart as one without.
+    if lowest is None or lowest.similarity > _NO_FACE:
+        lowest = _Limit(similarity=_NO_FACE, exceeding=seen)
+    return [at[rank] if rank <= seen else lowest for rank in ranks], passes
 
 
 def _windows(scan: _Scan, ranks: Sequence[int]) -> list[Window]:
@@ -220,11 +277,13 @@ def _look_into(windows: Sequence[Window], scan: _Scan, number: int) -> None:
         window.narrow()
 
 
-def _accepted(comparison: Comparison, windows: Sequence[Window]) -> list[int]:
-    """How many genuine pairs exceed the similarity of each window."""
-    limits = np.array([window.similarity for window in windows])
-    counts = np.zeros(len(windows), dtype=np.int64)
-    if len(windows):
+def _accepted(comparison: Comparison, limits: Sequence[_Limit]) -> list[int]:
+    """How many genuine pairs exceed the similarity of each limit."""
+    similarities = np.array([limit.similarity for limit in limits])
+    counts = np.zeros(len(limits), dtype=np.int64)
+    if len(limits):
         for similarity in comparison.genuine_similarities():
-            counts += len(similarity) - np.searchsorted(np.sort(similarity), limits, side="right")
+            counts += len(similarity) - np.searchsorted(
+                np.sort(similarity), similarities, side="right"
+            )
     return [int(count) for count in counts]

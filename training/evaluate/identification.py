@@ -29,6 +29,8 @@ from training.evaluate.operating_point import (
 RANKS = (1, 5, 10)
 FPIRS = (1e-1, 1e-2, 1e-3)
 
+_NEVER_FOUND = -1.0
+"""Below every threshold that a rate of false alarms leads to."""
 _PROBES_AT_ONCE = 256
 _FACES_AT_ONCE = 4096
 
@@ -125,6 +127,22 @@ def search(
     back = np.empty(count, dtype=np.int64)
     back[comparison.probes.order] = np.arange(count)
     return SearchResult(rank=rank[back], mate_similarity=mate[back], best_other=other[back])
+
+
+def with_missing(result: SearchResult, mated: int, unmated: int) -> SearchResult:
+    """``result`` with searches that could not be made, of people in and not in the gallery.
+
+    They find nobody: those of mated people are misses at every rank and threshold, those of others
+    raise no false alarm.
+    """
+    extra = mated + unmated
+    rank, mate = np.zeros(extra, dtype=np.int64), np.full(extra, np.nan)
+    rank[:mated], mate[:mated] = np.iinfo(np.int64).max, _NEVER_FOUND
+    return SearchResult(
+        rank=np.concatenate([result.rank, rank]),
+        mate_similarity=np.concatenate([result.mate_similarity, mate]),
+        best_other=np.concatenate([result.best_other, np.full(extra, _NEVER_FOUND)]),
+    )
 
 
 def rank_rates(result: SearchResult, ranks: Sequence[int] = RANKS) -> dict[int, RankRate]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from training.evaluate.pairs import (
 )
 
 VAL_FAR = 1e-3
+_FOLD_DIGITS = 9
 _COLUMNS = ("image_a", "image_b", "same")
 _SAME = {"1": True, "0": False, "true": True, "false": False}
 
@@ -67,12 +69,17 @@ class PairReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairList:
-    """Two image names per pair, whether they show one person, and folds if the file has them."""
+    """Two image names per pair, whether they show one person, and folds if the file has them.
+
+    ``repeated`` counts pairs that the file lists again: LFW's list does, and published figures
+    count them each time.
+    """
 
     image_a: tuple[str, ...]
     image_b: tuple[str, ...]
     same: NDArray[np.bool_]
     folds: Int64 | None
+    repeated: int
 
 
 def pair_report(name: str, pairs: ScoredPairs, fars: Sequence[float] = FARS) -> PairReport:
@@ -90,27 +97,60 @@ def pair_report(name: str, pairs: ScoredPairs, fars: Sequence[float] = FARS) -> 
 def read_pairs_csv(path: Path) -> PairList:
     """Read columns ``image_a``, ``image_b``, ``same`` (1 or 0, true or false), perhaps ``fold``.
 
-    Raises ``RequestError`` naming the line that cannot be read.
+    Names are normalised, so that ``./a.jpg`` is ``a.jpg``.
+
+    Raises ``RequestError`` naming the line that cannot be read, pairs a photo with itself, or
+    contradicts another.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            header = tuple(reader.fieldnames or ())
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RequestError(f"{path}: cannot be read: {error}; give a CSV of pairs") from error
+    header, rows = _read_rows(path)
     if any(column not in header for column in _COLUMNS):
         raise RequestError(
             f"{path}: columns are {', '.join(header) or 'none'}; needed are {', '.join(_COLUMNS)}"
         )
-    for line, row in enumerate(rows, start=2):
+    if not rows:
+        raise RequestError(f"{path}: it lists no pair; write one on each line")
+    for line, row in rows:
         _check_row(path, line, row)
+    names = [[posixpath.normpath(row[side]) for _, row in rows] for side in _COLUMNS[:2]]
+    same = [_SAME[row["same"].lower()] for _, row in rows]
+    lines = [line for line, _ in rows]
     return PairList(
-        image_a=tuple(row["image_a"] for row in rows),
-        image_b=tuple(row["image_b"] for row in rows),
-        same=np.array([_SAME[row["same"].lower()] for row in rows], dtype=np.bool_),
-        folds=np.array([int(row["fold"]) for row in rows]) if "fold" in header else None,
+        image_a=tuple(names[0]),
+        image_b=tuple(names[1]),
+        same=np.array(same, dtype=np.bool_),
+        folds=np.array([int(row["fold"]) for _, row in rows]) if "fold" in header else None,
+        repeated=_count_repeated(path, zip(*names, same, lines, strict=True)),
     )
+
+
+def _read_rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
+    """The header, and rows with the line that each ends on."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            header = tuple(reader.fieldnames or ())
+            return header, [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RequestError(f"{path}: cannot be read: {error}; give a CSV of pairs") from error
+
+
+def _count_repeated(path: Path, pairs: Iterable[tuple[str, str, bool, int]]) -> int:
+    """How many pairs were listed before, either way round."""
+    known: dict[tuple[str, ...], tuple[bool, int]] = {}
+    repeated = 0
+    for first, second, same, line in pairs:
+        if first == second:
+            raise RequestError(
+                f"{path}, line {line}: {first} is paired with itself; name two photos"
+            )
+        before = known.setdefault(tuple(sorted((first, second))), (same, line))
+        if before[0] != same:
+            raise RequestError(
+                f"{path}, lines {before[1]} and {line}: {first} and {second} are one person in one "
+                "and two in the other; leave the wrong one out"
+            )
+        repeated += before[1] != line
+    return repeated
 
 
 def points_as_json(points: Mapping[float, OperatingPoint | None]) -> dict[str, Any]:
@@ -128,6 +168,7 @@ def all_pairs_as_json(result: AllPairs) -> dict[str, Any]:
     return {
         "genuine": result.genuine,
         "impostors": result.impostors,
+        "pairs_without_face": result.missing,
         "tar_at_far": points_as_json(result.points),
     }
 
@@ -149,12 +190,19 @@ def identification_as_json(
 
 
 def _check_row(path: Path, line: int, row: Mapping[str, str | None]) -> None:
+    for name in (row["image_a"], row["image_b"]):
+        if name and "\0" in name:
+            raise RequestError(f"{path}, line {line}: {name!r} holds a zero byte; leave it out")
     if not row["image_a"] or not row["image_b"]:
         raise RequestError(f"{path}, line {line}: an image is missing; name two")
     if (row["same"] or "").lower() not in _SAME:
         raise RequestError(f"{path}, line {line}: same is {row['same']!r}; write 1 or 0")
-    if "fold" in row and not (row["fold"] or "").isdecimal():
-        raise RequestError(f"{path}, line {line}: fold is {row['fold']!r}; write a whole number")
+    fold = row.get("fold", "0") or ""
+    if not (fold.isdecimal() and len(fold) <= _FOLD_DIGITS):
+        raise RequestError(
+            f"{path}, line {line}: fold is {fold[:40]!r}; write a whole number of up to "
+            f"{_FOLD_DIGITS} digits"
+        )
 
 
 def _point(point: OperatingPoint) -> dict[str, Any]:

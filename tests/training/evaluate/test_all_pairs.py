@@ -191,8 +191,35 @@ def test_memory_maps_are_read_as_they_are(
     check(result, *brute_force(whole, whole, within=True))
 
 
-def test_a_backend_is_there() -> None:
-    assert choose_backend().stripe >= CPU.stripe
+def test_the_backend_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_backend() is CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_backend() is CUDA
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    faces=tied_faces(),
+    missing=st.lists(st.integers(0, 5), max_size=40),
+    backend=st.sampled_from(SMALL),
+)
+def test_pairs_without_a_face_count_and_are_never_accepted(
+    faces: Faces, missing: list[int], backend: Backend
+) -> None:
+    rows, identity = faces
+    result = evaluate_within(
+        rows, identity, fars=(0.9, 0.5, 0.1), work=Work(backend=backend), without_face=missing
+    )
+
+    everybody = np.concatenate([identity, np.array(missing, dtype=identity.dtype)])
+    similarity = np.full((len(everybody), len(everybody)), -1.0)
+    grid = np.rint(rows.astype(np.float64) * 2**26) / 2**26
+    similarity[: len(rows), : len(rows)] = grid @ grid.T
+    upper = np.triu(np.ones_like(similarity, dtype=bool), 1)
+    same = everybody[:, None] == everybody[None]
+    check(result, similarity[same & upper], np.sort(similarity[~same & upper]))
+    assert result.missing == int(upper.sum()) - len(rows) * (len(rows) - 1) // 2
 
 
 def test_bad_input_is_named(people: Callable[..., Faces]) -> None:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from facedata.errors import RequestError
-from training.evaluate.identification import SearchResult, open_set, rank_rates, search
+from training.evaluate.identification import (
+    SearchResult,
+    open_set,
+    rank_rates,
+    search,
+    with_missing,
+)
 
 Faces = tuple[NDArray[np.float32], NDArray[np.int64]]
 DIRECTIONS = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0], [0.8, -0.6]], dtype=np.float32)
@@ -98,6 +104,23 @@ def test_an_open_set_misses_below_the_threshold_and_behind_others() -> None:
     deeper = open_set(result, [0.1], max_rank=2)[0.1]
     assert deeper is not None
     assert deeper.misses == 1
+
+
+def test_searches_that_cannot_be_made_find_nobody() -> None:
+    made = result_of([1] + [0] * 9, [0.9] + [np.nan] * 9, [0.1, *np.arange(9) / 10])
+
+    result = with_missing(made, 3, 11)
+
+    assert {(rate.hits, rate.probes) for rate in rank_rates(result).values()} == {(1, 4)}
+    assert open_set(made, [0.1])[0.1] is None
+    point = open_set(result, [0.1, 0.6])[0.1]
+    assert point is not None
+    # Two of twenty may be answered.
+    assert (point.false_positives, point.unmated, point.misses, point.mated) == (2, 20, 3, 4)
+    deep = open_set(result, [0.6], max_rank=1000)[0.6]
+    assert deep is not None
+    # Twelve may: all nine whose photo could be searched, and of the rest nobody.
+    assert (deep.false_positives, deep.misses) == (9, 3)
 
 
 def test_what_is_missing_is_named(people: Callable[..., Faces]) -> None:

@@ -46,11 +46,26 @@ def test_folds_of_a_file_are_used(tmp_path: Path) -> None:
         (["image_a,image_b,same", "x,y,maybe"], "line 2: same is 'maybe'"),
         (["image_a,image_b,same", "x,y,1", "x"], "line 3: an image is missing"),
         (["image_a,image_b,same,fold", "x,y,1,a"], "line 2: fold is 'a'"),
+        (["image_a,image_b,same,fold", f"x,y,1,1{'0' * 25}"], "write a whole number of up to 9"),
+        (["image_a,image_b,same", "", "", "x,y,maybe"], "line 4: same is 'maybe'"),
+        (["image_a,image_b,same"], "lists no pair"),
+        (["image_a,image_b,same", "x\0,y,1"], "line 2: 'x.x00' holds a zero byte"),
+        (["image_a,image_b,same", "x,y,1", "a/x,./a/x,0"], "line 3: a/x is paired with itself"),
+        (["image_a,image_b,same", "x,y,1", "z,y,1", "./y,x,0"], "lines 2 and 4: y and x are one"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, lines: list[str], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         read_pairs_csv(write_csv(tmp_path, *lines))
+
+
+def test_pairs_listed_again_are_counted(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "\ufeffimage_a,image_b,same", "x,./y,1", "y,x,1", "a/../x,z,0")
+
+    pairs = read_pairs_csv(path)
+
+    assert (pairs.image_a, pairs.image_b) == (("x", "y", "x"), ("y", "x", "z"))
+    assert pairs.repeated == 1
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
