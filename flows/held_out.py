@@ -41,6 +41,8 @@ class HeldOut:
     threshold: float
     compared: int
     classes: int
+    doubt: str = ""
+    """Why the set's names are not known to be its people's; empty where they are."""
 
     @property
     def separate(self) -> bool:
@@ -59,6 +61,11 @@ class HeldOut:
                 f"{self.name}: {len({one.person for one in self.by_name})} of its people are in "
                 f"the version by name, first {self.by_name[0].person!r}; it does not count for "
                 "promotion: leave these people out of the set, or of the version"
+            )
+        if self.doubt:
+            found.append(
+                f"{self.name}: whether its people are in the version by name is not known: "
+                f"{self.doubt}"
             )
         if self.by_face:
             first = self.by_face[0]
@@ -105,6 +112,7 @@ def check_held_out(
         threshold=threshold,
         compared=len(version[1]),
         classes=len(manifest.identities),
+        doubt=seen.doubt,
     )
 
 

@@ -126,6 +126,10 @@ def test_people_of_the_version_are_found_by_name_and_by_face(
     assert not found.separate
     assert (found.compared, found.classes) == (2, 2)
 
+    assert not any("not known" in line for line in found.lines())
+    unclear = check_held_out(replace(seen, doubt="why"), (rows, identities), manifest)
+    assert any(line.endswith("by name is not known: why") for line in unclear.lines())
+
     twin = check_held_out(seen, (seen.rows[:1], ["Stranger"]), manifest)
     assert twin.by_face[0].identity == "Stranger"
     assert twin.by_face[0].similarity == pytest.approx(1.0, abs=1e-5)
