@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -174,6 +175,8 @@ def evaluate(
     sets = (*(pairs or ()), *(bins or ()))
     if not sets:
         raise RequestError("evaluate: nothing to evaluate on; give --pairs CSV or --bin FILE")
+    # N:N runs products side by side, each on one thread; numpy reads this when it is imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from flows.evaluate import EvaluateOptions
     from flows.evaluate import evaluate as run_evaluation
 

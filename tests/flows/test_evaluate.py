@@ -391,5 +391,18 @@ def test_torch_is_left_alone(module: str) -> None:
     assert done.stdout == "False\n"
 
 
+def test_the_command_gives_each_product_one_thread() -> None:
+    program = (
+        "import os; os.environ.pop('OMP_NUM_THREADS', None); from flows import cli_train\n"
+        "try: cli_train.evaluate('demo', bins=['no.bin'])\n"
+        "except Exception: pass\n"
+        "print(os.environ['OMP_NUM_THREADS'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "1\n"
+
+
 def _png(crop: Any) -> bytes:
     return bytes(cv2.imencode(".png", crop)[1])
