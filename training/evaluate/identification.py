@@ -23,6 +23,8 @@ from training.evaluate.operating_point import (
     allowed_accepts,
     check_rates,
     clopper_pearson,
+    interval_between,
+    threshold_band,
     threshold_for,
 )
 
@@ -87,6 +89,8 @@ class OpenSetPoint:
     unmated: int
     misses: int
     mated: int
+    found_between: tuple[int, int]
+    """The fewest and most that are found where the threshold may lie (``threshold_band``)."""
 
     @property
     def fnir(self) -> float:
@@ -100,8 +104,9 @@ class OpenSetPoint:
 
     @property
     def fnir_interval(self) -> Interval:
-        """95 % interval of ``fnir``."""
-        return clopper_pearson(self.misses, self.mated)
+        """95 % interval of the rate at ``fpir``, its threshold's error included."""
+        low, high = interval_between(self.found_between, self.mated)
+        return 1 - high, 1 - low
 
 
 def search(
@@ -179,15 +184,18 @@ def open_set(
         allowed = allowed_accepts(fpir, unmated)
         if allowed is None:
             continue
-        threshold = threshold_for(result.best_other[~result.mated], allowed)
-        found = result.mated & (result.rank <= max_rank) & (result.mate_similarity >= threshold)
+        unknown = result.best_other[~result.mated]
+        threshold = threshold_for(unknown, allowed)
+        low, high = threshold_band(unknown, fpir)
+        own = result.mate_similarity[result.mated & (result.rank <= max_rank)]
         points[fpir] = OpenSetPoint(
             fpir=fpir,
             threshold=threshold,
-            false_positives=int(np.sum(result.best_other[~result.mated] >= threshold)),
+            false_positives=int(np.sum(unknown >= threshold)),
             unmated=unmated,
-            misses=mated - int(np.sum(found)),
+            misses=mated - int(np.sum(own >= threshold)),
             mated=mated,
+            found_between=(int(np.sum(own >= high)), int(np.sum(own >= low))),
         )
     return points
 

@@ -23,6 +23,8 @@ class OperatingPoint:
 
     ``threshold`` is the lowest at which at most ``far`` of the impostor pairs are accepted.
     ``true_accepts`` of ``genuine`` and ``false_accepts`` of ``impostors`` pairs pass it.
+    ``accepts_between`` are the fewest and most genuine pairs that pass where the threshold may lie
+    (:func:`threshold_band`); without it ``tar_interval`` takes the threshold for given.
     """
 
     far: float
@@ -31,6 +33,7 @@ class OperatingPoint:
     genuine: int
     false_accepts: int
     impostors: int
+    accepts_between: tuple[int, int] | None = None
 
     @property
     def tar(self) -> float:
@@ -44,8 +47,10 @@ class OperatingPoint:
 
     @property
     def tar_interval(self) -> Interval:
-        """95 % interval of ``tar``."""
-        return clopper_pearson(self.true_accepts, self.genuine)
+        """95 % interval of the true accept rate at ``far``; see :func:`interval_between`."""
+        if self.accepts_between is None:
+            return clopper_pearson(self.true_accepts, self.genuine)
+        return interval_between(self.accepts_between, self.genuine)
 
     @property
     def far_interval(self) -> Interval:
@@ -63,6 +68,37 @@ def clopper_pearson(hits: int, trials: int, confidence: float = CONFIDENCE) -> I
     low = stats.beta.ppf(outside, hits, trials - hits + 1) if hits > 0 else 0.0
     high = stats.beta.ppf(1 - outside, hits + 1, trials - hits) if hits < trials else 1.0
     return float(low), float(high)
+
+
+def interval_between(hits: tuple[int, int], trials: int) -> Interval:
+    """95 % interval of a share whose threshold was itself found on a sample of impostors.
+
+    ``hits`` are the fewest and most of ``trials`` that pass within :func:`threshold_band`. Band and
+    share each get half of the allowed error (Bonferroni), so that both hold in 95 % of samples.
+    """
+    half = (1 + CONFIDENCE) / 2
+    return clopper_pearson(hits[0], trials, half)[0], clopper_pearson(hits[1], trials, half)[1]
+
+
+def threshold_band(impostor: NDArray[np.float64], rate: float) -> Interval:
+    """Where the threshold that accepts ``rate`` of all impostors lies, with 97.5 % confidence.
+
+    The lower and upper end, order statistics of the scores (n,): how many of n independent scores
+    lie above the true threshold is binomial, whatever their distribution (David and Nagaraja, Order
+    Statistics, 2003, 7.1). An end that n scores are too few for is infinite.
+    """
+    count, outside = len(impostor), (1 - CONFIDENCE) / 4
+    most = int(stats.binom.ppf(1 - outside, count, rate))
+    fewest = int(stats.binom.ppf(outside, count, rate))
+    # The quantile is the first count with at least this probability below: one less is surely rare.
+    if stats.binom.cdf(fewest, count, rate) > outside:
+        fewest -= 1
+    low, high = -np.inf, np.inf
+    if most < count:
+        low = float(np.partition(impostor, count - 1 - most)[count - 1 - most])
+    if fewest >= 0:
+        high = threshold_for(impostor, fewest)
+    return low, high
 
 
 def allowed_accepts(rate: float, trials: int) -> int | None:

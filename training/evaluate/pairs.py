@@ -21,6 +21,7 @@ from training.evaluate.operating_point import (
     OperatingPoint,
     allowed_accepts,
     check_rates,
+    threshold_band,
     threshold_for,
 )
 
@@ -208,6 +209,7 @@ def _between(values: Float64) -> Float64:
 
 def _point(far: float, genuine: Float64, impostor: Float64, allowed: int) -> OperatingPoint:
     threshold = threshold_for(impostor, allowed)
+    low, high = threshold_band(impostor, far)
     return OperatingPoint(
         far=far,
         threshold=threshold,
@@ -215,6 +217,7 @@ def _point(far: float, genuine: Float64, impostor: Float64, allowed: int) -> Ope
         genuine=len(genuine),
         false_accepts=int(np.sum(impostor >= threshold)),
         impostors=len(impostor),
+        accepts_between=(int(np.sum(genuine >= high)), int(np.sum(genuine >= low))),
     )
 
 
