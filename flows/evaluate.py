@@ -13,7 +13,8 @@ from cleaning.faces.pack import find_pack
 from facedata.models import model_folder, read_current
 from facedata.storage import Storage
 from flows.all_pairs import Compared, compare_all
-from flows.evaluation_set import EvaluationSet, Sight, open_sets
+from flows.evaluation_files import EvaluationSet, open_sets
+from flows.evaluation_set import Sight
 from flows.identify import Identified, identify
 from flows.job import pack_location
 from flows.progress import Reporter

@@ -1,4 +1,4 @@
-"""Evaluation sets, embedded by a model pack: ``.bin`` files, or pairs of photos.
+"""Evaluation sets as a model pack sees them.
 
 Photos go the way they go in a build: the pack's own detector, alignment, its recogniser. Of a photo
 with several faces the most prominent one counts. A photo without a face stays in the protocol: its
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +25,7 @@ from facedata.errors import RequestError
 from facedata.ledger import Reason
 from facedata.records import FaceRecord, PhotoRecord
 from facedata.storage import Storage
+from flows.evaluation_files import EvaluationSet
 from flows.progress import Reporter
 from training.evaluate.embedder import Embed, EmbedOptions, open_recogniser
 from training.evaluate.exact import pair_similarity
@@ -36,18 +37,6 @@ _NEVER_ACCEPTED = -1.0
 _NO_ROW = -1
 _PHOTOS_AT_ONCE = 256
 _NO_PHOTO = frozenset({Reason.EMPTY_FILE, Reason.UNREADABLE, Reason.TOO_LARGE})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationSet:
-    """``path`` is a ``.bin`` file, or a CSV of pairs whose images lie below ``photos``.
-
-    ``name`` is what reports call it, and no other set beside it.
-    """
-
-    path: Path
-    photos: Path | None
-    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,51 +211,6 @@ class Sight:
             rows.append(self.embed(crops))
             self._reporter.advance(stage, len(crops))
         return np.concatenate(rows)
-
-
-def open_sets(paths: Sequence[Path], photos: Path | None = None) -> tuple[EvaluationSet, ...]:
-    """Evaluation sets by their files, each with a name of its own.
-
-    Raises:
-        RequestError: one is named twice, or ``open_set`` refuses it.
-    """
-    sets = [open_set(path, photos) for path in paths]
-    files = [path.resolve() for path in paths]
-    twice = next((file for index, file in enumerate(files) if file in files[:index]), None)
-    if twice is not None:
-        raise RequestError(f"evaluation set {twice}: named twice; name it once")
-    # A link keeps its own name: it may point to a file that is named after its content.
-    names = distinct_names([path.parent.resolve() / path.name for path in paths])
-    return tuple(replace(one, name=name) for one, name in zip(sets, names, strict=True))
-
-
-def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The names of distinct files without endings, or with so many of their folders as tell them
-    apart."""
-    names = [path.stem for path in paths]
-    parts = 0
-    while len(set(names)) < len(names):
-        parts += 1
-        names = [str(Path(*path.parts[-parts:])) for path in paths]
-    return names
-
-
-def open_set(path: Path, photos: Path | None = None) -> EvaluationSet:
-    """An evaluation set by its file; photos lie beside a CSV unless ``photos`` says where.
-
-    Raises:
-        RequestError: the file or the folder is missing, or the file is of no known kind.
-    """
-    if path.suffix not in {".bin", ".csv"}:
-        raise RequestError(f"evaluation set {path}: give a .bin file, or a .csv of pairs")
-    if not path.is_file():
-        raise RequestError(f"evaluation set {path}: no such file; check the path")
-    if path.suffix == ".bin":
-        return EvaluationSet(path=path, photos=None, name=path.stem)
-    folder = photos or path.parent
-    if not folder.is_dir():
-        raise RequestError(f"photos {folder}: no such folder; give the one that {path} starts from")
-    return EvaluationSet(path=path, photos=folder, name=path.stem)
 
 
 def _main_faces(faces: Sequence[FaceRecord]) -> list[FaceRecord]:

@@ -11,7 +11,7 @@ from facedata.errors import ModelError, RequestError, WorkspaceError
 from facedata.models import WEIGHTS
 from facedata.storage import Storage
 from facedata.versions import Manifest, list_versions, manifest_path, read_manifest
-from flows.evaluation_set import EvaluationSet, open_sets
+from flows.evaluation_files import EvaluationSet, open_sets
 from flows.fleet import Fleet, choose_fleet
 from flows.job import pack_location
 from flows.lineage import check_weights

@@ -26,7 +26,8 @@ from facedata.storage import Storage
 from facedata.versions import Manifest
 from flows.all_pairs import compare_all
 from flows.evaluate import EvaluateOptions, evaluate, evaluate_sets, find_model
-from flows.evaluation_set import EmbeddedSet, Sight, distinct_names, open_set
+from flows.evaluation_files import distinct_names, open_set
+from flows.evaluation_set import EmbeddedSet, Sight
 from flows.held_out import check_held_out, version_faces
 from flows.identify import identify
 from training.evaluate.verification_bin import write_bin
