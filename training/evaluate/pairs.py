@@ -29,6 +29,9 @@ Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
 
+NEVER_ACCEPTED = -1.0
+"""The score of a pair without a face in one image: every threshold lies above it."""
+
 FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
@@ -145,7 +148,9 @@ def best_threshold(pairs: ScoredPairs) -> float:
     # Raising the threshold past a value loses its genuine pairs and wins its impostors.
     gain = np.where(pairs.same, -1, 1)
     won = np.concatenate([[0], np.cumsum(np.bincount(position, gain, len(values)))])
-    best = np.flatnonzero(won == won.max())
+    # Below such scores no threshold may lie, even where accepting them would judge more right.
+    first = int(values[0] <= NEVER_ACCEPTED)
+    best = first + np.flatnonzero(won[first:] == won[first:].max())
     return float(_between(values)[best[(len(best) - 1) // 2]])
 
 
@@ -204,7 +209,8 @@ def _between(values: Float64) -> Float64:
     middle = values[:-1] / 2 + values[1:] / 2
     # Between neighbouring floats there is no middle: the upper one parts them as well.
     middle = np.where(middle > values[:-1], middle, values[1:])
-    return np.concatenate([values[:1] - 1e-3, middle, values[-1:] + 1e-3])
+    lowest = np.maximum(values[:1] - 1e-3, np.nextafter(NEVER_ACCEPTED, 0))
+    return np.concatenate([lowest, middle, values[-1:] + 1e-3])
 
 
 def _point(far: float, genuine: Float64, impostor: Float64, allowed: int) -> OperatingPoint:

@@ -119,6 +119,15 @@ def test_val_at_far_takes_its_threshold_from_the_other_folds() -> None:
     assert validation_rate(pairs, 0.05) is None
 
 
+def test_pairs_without_a_face_are_accepted_at_no_threshold() -> None:
+    same = np.arange(100) >= 10
+    assert accuracy(scored_pairs(np.full(100, -1.0), same)).mean == pytest.approx(0.1)
+    # Nor where they are in the held-out fold only.
+    similarity, folds = np.full(100, -0.9999), np.arange(100) % 2
+    similarity[folds == 0] = -1.0
+    assert accuracy(scored_pairs(similarity, same, folds)).by_fold[0] == pytest.approx(0.1)
+
+
 def test_a_rate_that_is_too_small_for_the_pairs_is_not_answered() -> None:
     rng = np.random.default_rng(0)
     same = np.arange(2000) % 2 == 0
