@@ -167,6 +167,14 @@ def evaluate(
         bool,
         typer.Option("--all-pairs", help="Compare every photo with every other as well."),
     ] = False,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            help="Look for people of the sets in this version of the workspace, on which the model "
+            "was trained: by name, and by face as the model sees them.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a model pack on pairs of photos, or on .bin verification sets."""
@@ -189,6 +197,7 @@ def evaluate(
             flip=flip,
             identification=identification,
             all_pairs=all_pairs,
+            version=version,
         ),
     )
     answer(_data(result), result["lines"], as_json)

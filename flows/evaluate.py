@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from cleaning.faces.pack import find_pack
+from facedata.errors import RequestError
 from facedata.models import model_folder, read_current
 from facedata.storage import Storage
+from facedata.versions import read_manifest
 from flows.all_pairs import Compared, compare_all
 from flows.evaluation_files import EvaluationSet, open_sets
 from flows.evaluation_set import Sight
+from flows.held_out import HeldOut, check_held_out, version_faces
 from flows.identify import Identified, identify
 from flows.job import pack_location
 from flows.progress import Reporter
@@ -128,7 +131,8 @@ class EvaluateOptions:
     ``photos`` is for the CSVs among ``sets``; ``workspace`` is where model names are looked up and
     aligned faces are kept, without it they are forgotten. ``flip`` adds the mirrored face, as
     published results do and cleaning does not; ``identification`` also searches 1:N, ``all_pairs``
-    compares every photo with every other.
+    compares every photo with every other. ``version`` of the workspace is one in which nobody of
+    the sets should be.
     """
 
     sets: tuple[Path, ...]
@@ -137,6 +141,7 @@ class EvaluateOptions:
     flip: bool = False
     identification: bool = False
     all_pairs: bool = False
+    version: str | None = None
 
 
 def evaluate(model: str, options: EvaluateOptions) -> Answer:
@@ -159,10 +164,28 @@ def evaluate(model: str, options: EvaluateOptions) -> Answer:
             all_pairs=options.all_pairs,
             reporter=reporter,
         )
+        held_out = _look_for_people(options.version, workspace, sight, sets)
     return {
         "model": model,
         "folder": str(folder),
         "flip": options.flip,
         "sets": [one.as_json() for one in measured],
-        "lines": [line for one in measured for line in one.lines()],
+        "held_out": [one.as_json() for one in held_out],
+        "lines": [
+            *(line for one in measured for line in one.lines()),
+            *(line for one in held_out for line in one.lines()),
+        ],
     }
+
+
+def _look_for_people(
+    version: str | None, workspace: Storage | None, sight: Sight, sets: Sequence[EvaluationSet]
+) -> list[HeldOut]:
+    """Whether people of the sets are in a version; nothing where none is asked about."""
+    if version is None:
+        return []
+    if workspace is None:
+        raise RequestError(f"version {version}: give the workspace that holds it with -w")
+    manifest = read_manifest(workspace, version)
+    faces = version_faces(workspace, manifest, sight)
+    return [check_held_out(sight.look(one), faces, manifest) for one in sets]

@@ -135,6 +135,42 @@ def test_people_of_the_version_are_found_by_name_and_by_face(
     assert twin.by_face[0].identity == "Stranger"
     assert twin.by_face[0].similarity == pytest.approx(1.0, abs=1e-5)
 
+    nameless = check_held_out(
+        replace(seen, people=("",) * len(seen.people)), (rows, identities), manifest
+    )
+    assert any("not known: its file names nobody" in line for line in nameless.lines())
+    some = check_held_out(seen, (rows[:1], identities[:1]), manifest)
+    assert any("compared with 1 of the version's 2 classes" in line for line in some.lines())
+
+    asked = EvaluateOptions(
+        sets=(held / "pairs.csv",), workspace=str(tmp_path), version="people-v0001"
+    )
+    (told,) = evaluate(str(PACK), asked)["held_out"]
+    assert [one["person"] for one in told["by_name"]] == [named]
+    with pytest.raises(RequestError, match="version people-v0001: give the workspace"):
+        evaluate(str(PACK), replace(asked, workspace=None))
+
+
+def test_one_wrong_label_in_a_set_does_not_silence_the_check(
+    tmp_path: Path, make_version: Callable[..., Manifest]
+) -> None:
+    rng = np.random.default_rng(3)
+    people = rng.standard_normal((60, 64))
+    shots = np.repeat(people, 2, axis=0) + 0.4 * rng.standard_normal((120, 64))
+    rows = (shots / np.linalg.norm(shots, axis=1, keepdims=True)).astype(np.float32)
+    first, second = np.triu_indices(120, 1)
+    same = first // 2 == second // 2
+    same[0] = False
+    seen = EmbeddedSet(
+        name="s", images=120, without_face=(), rows=rows,
+        people=tuple(f"p{row // 2}" for row in range(120)),
+        first=first, second=second, same=same, folds=None,
+    )  # fmt: skip
+
+    found = check_held_out(seen, (rows[10:11], ["Stranger"]), make_version(tmp_path, {"A": 0}))
+
+    assert [(one.person, one.identity) for one in found.by_face] == [("p5", "Stranger")]
+
 
 def test_everybody_is_searched_among_all(held: Path, workspace: Path) -> None:
     asked = EvaluateOptions(

@@ -28,6 +28,8 @@ from training.evaluate.pairs import (
 )
 
 VAL_FAR = 1e-3
+_FEW = 30
+"""Fewer errors than this tell a rate badly (Doddington's rule of 30)."""
 _FOLD_DIGITS = 9
 _COLUMNS = ("image_a", "image_b", "same")
 _SAME = {"1": True, "0": False, "true": True, "false": False}
@@ -234,5 +236,9 @@ def _point_line(far: float, point: OperatingPoint | None) -> str:
     low, high = point.tar_interval
     return (
         f"TAR@FAR {far:g} {point.tar:.4%} ({low:.4%} to {high:.4%}) at similarity "
-        f"{point.threshold:.4f}, {point.false_accepts:,} false accepts"
+        f"{point.threshold:.4f}, {point.false_accepts:,} false accepts{_warning(point)}"
     )
+
+
+def _warning(point: OperatingPoint) -> str:
+    return ": few to go by" if point.false_accepts < _FEW else ""
