@@ -49,10 +49,11 @@ from training.config import (
     to_yaml,
 )
 from training.data.loader import Share, batches, on_device
-from training.log import OUTCOME, PROGRESS
+from training.log import PROGRESS
 from training.prepare import prepare
 from training.recipes import Target, recipe
 from training.run import build_configured
+from training.run_state import OUTCOME
 from training.world import joined_world
 
 _RECIPE, _VERSION = "glint360k_r50", "drawn-v0001"
