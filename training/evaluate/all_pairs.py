@@ -256,7 +256,7 @@ def _sample(scan: _Scan) -> Sample:
 
     sample = Sample()
     with ThreadPoolExecutor(scan.work.threads) as pool:
-        for counts in pool.map(one, range(count_blocks(scan.comparison))):
+        for counts in pool.map(one, range(count_blocks(scan.comparison.impostors))):
             sample.add(counts)
     return sample
 
@@ -267,10 +267,10 @@ def _look_into(windows: Sequence[Window], scan: _Scan, number: int) -> None:
     reaches = [Reach(low=window.low - error, high=window.high + error) for window in windows]
 
     def look(stripe: Stripe, rows: Float32, columns: Columns) -> None:
-        for window, found in zip(windows, stripe.find(columns, reaches), strict=True):
+        for found in stripe.find(columns, reaches):
             similarity = pair_similarity(rows, columns.rows, found.row, found.column)
             with lock:
-                window.add(found.above, similarity)
+                windows[found.reach].add(found.above, similarity)
 
     scan.every_block(number, look)
     for window in windows:

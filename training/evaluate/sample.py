@@ -25,9 +25,9 @@ _SHARE = 64
 _FEWEST, _MOST = 16, 512
 
 
-def count_blocks(comparison: Comparison) -> int:
-    """How many blocks to look at: one pair in 64, but no more than two thousand million."""
-    wanted = comparison.impostors // (_SHARE * SIDE**2)
+def count_blocks(impostors: int) -> int:
+    """How many blocks to look at: one of 64 ``impostors`` pairs, but at most 2³¹."""
+    wanted = impostors // (_SHARE * SIDE**2)
     return min(max(wanted, _FEWEST), _MOST)
 
 

@@ -36,8 +36,12 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """How many products lie ``above`` a reach; ``row`` and ``column`` (k,) of those inside."""
+    """How many products lie ``above`` a reach; ``row`` and ``column`` (k,) of those inside.
 
+    ``reach`` is its place among those asked for.
+    """
+
+    reach: int
     above: int
     row: Int64
     column: Int64
@@ -53,8 +57,11 @@ class Stripe(Protocol):
         """
         ...
 
-    def find(self, columns: Columns, reaches: Sequence[Reach]) -> list[Found]:
-        """For each reach, what lies above it and inside; rows of the stripe, columns' rows."""
+    def find(self, columns: Columns, reaches: Sequence[Reach]) -> Iterator[Found]:
+        """What lies above each reach and inside; rows of the stripe, columns' rows.
+
+        In as many parts as suit the memory, which together hold every pair once for each reach.
+        """
         ...
 
 
@@ -82,19 +89,20 @@ class CpuStripe:
             counts += np.bincount(bins, minlength=BINS)
         return counts
 
-    def find(self, columns: Columns, reaches: Sequence[Reach]) -> list[Found]:
+    def find(self, columns: Columns, reaches: Sequence[Reach]) -> Iterator[Found]:
         """See :class:`Stripe`."""
         least = min(reach.low for reach in reaches)
         parts: list[list[Found]] = [[] for _ in reaches]
         for start, product in self._tiles(columns):
             flat = np.flatnonzero(product >= least)
             values = product.ravel()[flat]
-            for part, reach in zip(parts, reaches, strict=True):
+            for index, reach in enumerate(reaches):
                 inside = flat[(values >= reach.low) & (values <= reach.high)]
                 row, column = np.divmod(inside, product.shape[1])
                 above = int(np.count_nonzero(values > reach.high))
-                part.append(Found(above=above, row=row + start, column=column))
-        return [_joined(part) for part in parts]
+                found = Found(reach=index, above=above, row=row + start, column=column)
+                parts[index].append(found)
+        return map(_joined, parts)
 
     def _tiles(self, columns: Columns) -> Iterator[tuple[int, Float32]]:
         """Products of some rows, from row ``start`` on, with all columns; valid until the next."""
@@ -114,6 +122,7 @@ CPU = Backend(prepare=CpuStripe, stripe=8192, width=2048)
 
 def _joined(parts: Sequence[Found]) -> Found:
     return Found(
+        reach=parts[0].reach,
         above=sum(part.above for part in parts),
         row=np.concatenate([part.row for part in parts]),
         column=np.concatenate([part.column for part in parts]),

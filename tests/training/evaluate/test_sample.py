@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -80,7 +81,17 @@ def test_a_block_has_impostor_pairs_only(people: Callable[..., Faces]) -> None:
     assert not (rows == random_block(comparison, 4)[0]).all()
 
 
-def test_a_sample_is_a_small_part_and_bounded(people: Callable[..., Faces]) -> None:
-    few = compare_within(*people(30, 4), "test")
-    assert count_blocks(few) == 16
-    assert count_blocks(few) * SIDE**2 == 1 << 26
+@pytest.mark.parametrize(
+    ("impostors", "blocks"),
+    [
+        (1, 16),
+        (16 * 64 * SIDE**2, 16),
+        (17 * 64 * SIDE**2 - 1, 16),
+        (17 * 64 * SIDE**2, 17),
+        (511 * 64 * SIDE**2, 511),
+        (512 * 64 * SIDE**2, 512),
+        (10**15, 512),
+    ],
+)
+def test_a_sample_is_a_small_part_and_bounded(impostors: int, blocks: int) -> None:
+    assert count_blocks(impostors) == blocks
