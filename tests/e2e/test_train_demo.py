@@ -1,7 +1,7 @@
 """Training on the demo's shards makes a recogniser better on people it never saw.
 
-On two cores, minutes are too short to learn faces from nothing (benchmarks/demo_training.py says
-how far it gets), so training starts from the demo's recogniser with noise in all its weights; from
+Learning faces from nothing takes a quarter of an hour of two cores (benchmarks/demo_training.py
+measures it), so training starts from the demo's recogniser with noise in all its weights here; from
 random weights it must only become much better than these.
 """
 
